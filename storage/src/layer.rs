@@ -106,7 +106,11 @@ impl LayerFile for File {
 
 impl FileLayer for OsLayer {
     fn create(&self, path: &Path) -> io::Result<Box<dyn LayerFile>> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         Ok(Box::new(file))
     }
 

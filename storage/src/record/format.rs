@@ -8,7 +8,7 @@
 //! the highest seq that was acknowledged before the record was written: it lets a later record
 //! vouch for an earlier one.
 
-use protocol::Digest;
+use protocol::digest::Digest;
 
 /// First bytes of every segment.
 pub const MAGIC: [u8; 4] = *b"PLSR";
@@ -116,7 +116,9 @@ pub fn encode_segment_header(identity: &Identity, first_seq: u64) -> Vec<u8> {
 /// # Errors
 /// Says which part does not fit `identity`.
 pub fn decode_segment_header(identity: &Identity, bytes: &[u8]) -> Result<u64, HeaderError> {
-    let header = bytes.get(..SEGMENT_HEADER_BYTES).ok_or(HeaderError::Damaged)?;
+    let header = bytes
+        .get(..SEGMENT_HEADER_BYTES)
+        .ok_or(HeaderError::Damaged)?;
     let (covered, crc) = header.split_at(SEGMENT_HEADER_BYTES - 4);
     if covered.get(..4) != Some(&MAGIC[..]) || crc != crc32c::crc32c(covered).to_be_bytes() {
         return Err(HeaderError::Damaged);
@@ -127,21 +129,27 @@ pub fn decode_segment_header(identity: &Identity, bytes: &[u8]) -> Result<u64, H
     }
     let expected = identity.kind as u8;
     match covered.get(6) {
-        Some(&found) if found != expected => return Err(HeaderError::OtherKind { found, expected }),
+        Some(&found) if found != expected => {
+            return Err(HeaderError::OtherKind { found, expected });
+        }
         _ => {}
     }
     let found = Digest(array(covered, 7).ok_or(HeaderError::Damaged)?);
     if found != identity.genesis {
         return Err(HeaderError::OtherGenesis { found });
     }
-    Ok(u64::from_be_bytes(array(covered, 39).ok_or(HeaderError::Damaged)?))
+    Ok(u64::from_be_bytes(
+        array(covered, 39).ok_or(HeaderError::Damaged)?,
+    ))
 }
 
 /// Appends one encoded record to `out`.
 ///
 /// The caller has checked the payload against its limit, which is far below `u32::MAX`.
 pub fn encode_record(out: &mut Vec<u8>, record: &Record<'_>) {
-    let length = u32::try_from(record.payload.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let length = u32::try_from(record.payload.len())
+        .unwrap_or(u32::MAX)
+        .to_be_bytes();
     let mut tail = [0_u8; 17];
     tail[0] = record.kind;
     tail[1..9].copy_from_slice(&record.seq.to_be_bytes());
@@ -171,7 +179,12 @@ pub fn decode_record(bytes: &[u8], offset: usize, payload_bytes_max: usize) -> O
     }
     let seq = u64::from_be_bytes(array(&tail, 1)?);
     let durable = u64::from_be_bytes(array(&tail, 9)?);
-    (durable < seq).then_some(Record { kind: tail[0], seq, durable, payload })
+    (durable < seq).then_some(Record {
+        kind: tail[0],
+        seq,
+        durable,
+        payload,
+    })
 }
 
 /// Reads the seq a record at `offset` would have, without believing it.

@@ -73,9 +73,20 @@ struct Tail {
     offset: usize,
     seq: u64,
     clean: bool,
+    /// Where the damage is, when that is not where the good records end.
+    damage: Option<(usize, usize)>,
     /// Highest `durable` and seq of intact records found after the tail.
     vouched: u64,
     seen: u64,
+}
+
+/// Whether whole segments may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gaps {
+    /// Every seq must be there.
+    Refused,
+    /// A segment may start at any higher seq: what is missing was set aside and is fetched again.
+    Allowed,
 }
 
 /// Reads segments in order, one at a time, and keeps only what the next one needs.
@@ -84,20 +95,21 @@ pub struct Recovery {
     identity: Identity,
     tail: Option<Tail>,
     broken: bool,
-    gap_allowed: bool,
+    gaps: Gaps,
     segments: usize,
 }
 
 impl Recovery {
     /// Starts on a file that must carry `identity`.
     #[must_use]
-    pub const fn new(identity: Identity) -> Self {
-        Self { identity, tail: None, broken: false, gap_allowed: false, segments: 0 }
-    }
-
-    /// Says that a segment was set aside here, so the next one may start at any higher seq.
-    pub const fn allow_gap(&mut self) {
-        self.gap_allowed = true;
+    pub const fn new(identity: Identity, gaps: Gaps) -> Self {
+        Self {
+            identity,
+            tail: None,
+            broken: false,
+            gaps,
+            segments: 0,
+        }
     }
 
     /// Reads the next segment and returns its intact, contiguous records.
@@ -115,21 +127,9 @@ impl Recovery {
             return self.judge().map(|()| Vec::new());
         }
         match decode_segment_header(&self.identity, bytes) {
-            Ok(first_seq) if self.continues(first_seq) => {
-                self.gap_allowed = false;
-                Ok(self.read(segment, bytes, first_seq))
-            }
+            Ok(first_seq) if self.continues(first_seq)? => Ok(self.read(segment, bytes, first_seq)),
             Ok(_) | Err(HeaderError::Damaged) => {
-                self.broken = true;
-                let next_seq = self.tail.map_or(1, |tail| tail.seq);
-                self.tail.get_or_insert(Tail {
-                    segment,
-                    offset: 0,
-                    seq: next_seq,
-                    clean: false,
-                    vouched: 0,
-                    seen: 0,
-                });
+                self.break_at(segment);
                 self.search(bytes, 0);
                 self.judge().map(|()| Vec::new())
             }
@@ -143,18 +143,43 @@ impl Recovery {
     /// When acknowledged bytes are damaged.
     pub fn finish(self) -> Result<Ending, Refused> {
         self.judge()?;
-        Ok(self.tail.map_or(Ending { next_seq: 1, end: None, torn: false }, |tail| Ending {
-            next_seq: tail.seq,
-            end: Some((tail.segment, tail.offset)),
-            torn: self.broken || !tail.clean,
-        }))
+        Ok(self.tail.map_or(
+            Ending {
+                next_seq: 1,
+                end: None,
+                torn: false,
+            },
+            |tail| Ending {
+                next_seq: tail.seq,
+                end: Some((tail.segment, tail.offset)),
+                torn: self.broken || !tail.clean,
+            },
+        ))
     }
 
-    fn continues(&self, first_seq: u64) -> bool {
-        match self.tail {
-            None => first_seq >= 1,
-            Some(tail) => first_seq == tail.seq || (self.gap_allowed && first_seq > tail.seq),
+    fn continues(&self, first_seq: u64) -> Result<bool, Refused> {
+        let Some(tail) = self.tail else {
+            return Ok(first_seq >= 1);
+        };
+        if first_seq > tail.seq && self.gaps == Gaps::Allowed {
+            return self.judge().map(|()| true);
         }
+        Ok(first_seq == tail.seq)
+    }
+
+    fn break_at(&mut self, segment: usize) {
+        self.broken = true;
+        let offset = 0;
+        let nothing = Tail {
+            segment,
+            offset,
+            seq: 1,
+            clean: false,
+            damage: None,
+            vouched: 0,
+            seen: 0,
+        };
+        self.tail.get_or_insert(nothing).damage = Some((segment, offset));
     }
 
     fn read<'a>(&mut self, segment: usize, bytes: &'a [u8], first_seq: u64) -> Vec<Placed<'a>> {
@@ -171,7 +196,15 @@ impl Recovery {
         }
         let rest = bytes.get(offset..).unwrap_or_default();
         let clean = rest.iter().all(|&byte| byte == 0);
-        self.tail = Some(Tail { segment, offset, seq, clean, vouched: 0, seen: 0 });
+        self.tail = Some(Tail {
+            segment,
+            offset,
+            seq,
+            clean,
+            damage: None,
+            vouched: 0,
+            seen: 0,
+        });
         if !clean {
             self.search(bytes, offset);
         }
@@ -201,12 +234,15 @@ impl Recovery {
 
     fn judge(&self) -> Result<(), Refused> {
         match self.tail {
-            Some(tail) if tail.vouched >= tail.seq => Err(Refused::Acknowledged {
-                segment: tail.segment,
-                offset: tail.offset,
-                seq: tail.seq,
-                seq_seen: tail.seen,
-            }),
+            Some(tail) if tail.vouched >= tail.seq => {
+                let (segment, offset) = tail.damage.unwrap_or((tail.segment, tail.offset));
+                Err(Refused::Acknowledged {
+                    segment,
+                    offset,
+                    seq: tail.seq,
+                    seq_seen: tail.seen,
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -220,7 +256,7 @@ pub type Recovered<'a> = (Vec<Placed<'a>>, Ending);
 /// # Errors
 /// When acknowledged bytes are damaged or a segment belongs elsewhere.
 pub fn recover<'a>(identity: Identity, segments: &[&'a [u8]]) -> Result<Recovered<'a>, Refused> {
-    let mut recovery = Recovery::new(identity);
+    let mut recovery = Recovery::new(identity, Gaps::Refused);
     let mut records = Vec::new();
     for bytes in segments {
         records.append(&mut recovery.segment(bytes)?);

@@ -1,0 +1,390 @@
+//! The block log: each committed block with its certificate in one record, so both or neither.
+//!
+//! ```text
+//! payload: [height u64][block id 32][block length u32][block = header ‖ body][certificate]
+//! ```
+//! One thread appends; any number read through [`BlockReader`], by position, checking each
+//! record's checksum. Heights need not ascend in the file: a block refetched after its segment
+//! was set aside is appended where the file ends.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use protocol::block::HEADER_BYTES;
+use protocol::digest::{BlockId, ChainId, Digest};
+use protocol::limits::BLOCK_BYTES_MAX;
+use protocol::units::Height;
+
+use crate::exit::ExitKind;
+use crate::layer::FileLayer;
+use crate::record::format::{FileKind, Identity, RECORD_HEADER_BYTES, array, decode_record};
+use crate::record::log::{LogConfig, LogError, OnDamage, Position, RecordLog};
+use crate::record::segment_path;
+
+/// Limit of a block record's payload.
+pub const BLOCK_RECORD_BYTES_MAX: usize = BLOCK_BYTES_MAX + (64 << 10);
+const RECORD_BLOCK: u8 = 1;
+const PREFIX_BYTES: usize = 8 + 32 + 4;
+const _: () = assert!(PREFIX_BYTES + HEADER_BYTES < BLOCK_RECORD_BYTES_MAX);
+
+/// A block that was committed, with its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedBlock {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub id: BlockId,
+    /// Header and body.
+    pub block: Vec<u8>,
+    /// The commit certificate.
+    pub certificate: Vec<u8>,
+}
+
+/// A header with the proof that its block was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertifiedHeader {
+    /// The header.
+    pub header: Vec<u8>,
+    /// The commit certificate.
+    pub certificate: Vec<u8>,
+}
+
+/// The highest block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub id: BlockId,
+}
+
+/// Why a block cannot be committed or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockError {
+    /// Another block is committed at this height.
+    #[error("height {height} holds block {held}, not {offered}")]
+    OtherBlock {
+        /// The height.
+        height: Height,
+        /// The block held.
+        held: BlockId,
+        /// The block offered.
+        offered: BlockId,
+    },
+    /// The record at this height is damaged; the block must be fetched again.
+    #[error("block record of height {height} is damaged")]
+    Damaged {
+        /// The height.
+        height: Height,
+    },
+    /// The record file failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Reading failed.
+    #[error("read block {height}: {source}")]
+    Io {
+        /// The height.
+        height: Height,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BlockError {
+    /// How this ends the process; `None` if only the request is at fault.
+    #[must_use]
+    pub const fn exit(&self) -> Option<ExitKind> {
+        match self {
+            Self::Log(error) => error.exit(),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    at: Position,
+    id: BlockId,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: LogConfig,
+    index: RwLock<BTreeMap<Height, Entry>>,
+}
+
+impl Shared {
+    fn entry(&self, height: Height) -> Option<Entry> {
+        self.index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&height)
+            .copied()
+    }
+}
+
+/// Reads blocks while another thread appends. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BlockReader {
+    shared: Arc<Shared>,
+}
+
+/// The block log, open for appending.
+#[derive(Debug)]
+pub struct BlockLog {
+    log: RecordLog,
+    reader: BlockReader,
+    /// Appended, not yet durable, so not yet readable.
+    pending: Vec<(Height, Entry)>,
+}
+
+/// What opening the block log found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlocksOpening {
+    /// An unacknowledged tail was zeroed.
+    pub tail_zeroed: bool,
+    /// Segments put aside; their heights must be fetched again.
+    pub set_aside: Vec<PathBuf>,
+}
+
+pub(crate) fn log_config(dir: &Path, chain: ChainId, segment_bytes: u64) -> LogConfig {
+    LogConfig {
+        identity: Identity {
+            kind: FileKind::Blocks,
+            genesis: chain.0,
+            payload_bytes_max: BLOCK_RECORD_BYTES_MAX,
+        },
+        dir: dir.to_path_buf(),
+        segment_bytes,
+        on_damage: OnDamage::SetAside,
+    }
+}
+
+/// The start of a payload is enough for the index.
+pub(crate) fn keep_prefix(_: u8, payload: &[u8]) -> Vec<u8> {
+    payload.get(..40).unwrap_or_default().to_vec()
+}
+
+pub(crate) fn decode_prefix(payload: &[u8]) -> Option<Tip> {
+    let height = Height(u64::from_be_bytes(array(payload, 0)?));
+    Some(Tip {
+        height,
+        id: BlockId(Digest(array(payload, 8)?)),
+    })
+}
+
+fn encode(block: &CommittedBlock) -> Vec<u8> {
+    let length = u32::try_from(block.block.len()).unwrap_or(u32::MAX);
+    let bytes = PREFIX_BYTES + block.block.len() + block.certificate.len();
+    let mut out = Vec::with_capacity(bytes);
+    out.extend_from_slice(&block.height.0.to_be_bytes());
+    out.extend_from_slice(block.id.as_bytes());
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&block.block);
+    out.extend_from_slice(&block.certificate);
+    out
+}
+
+fn decode(payload: &[u8]) -> Option<CommittedBlock> {
+    let Tip { height, id } = decode_prefix(payload)?;
+    let length = usize::try_from(u32::from_be_bytes(array(payload, 40)?)).ok()?;
+    let (block, certificate) = payload.get(PREFIX_BYTES..)?.split_at_checked(length)?;
+    Some(CommittedBlock {
+        height,
+        id,
+        block: block.to_vec(),
+        certificate: certificate.to_vec(),
+    })
+}
+
+impl BlockLog {
+    /// Opens the block log.
+    ///
+    /// # Errors
+    /// When its files cannot be read or repaired.
+    pub fn open(
+        layer: Arc<dyn FileLayer>,
+        dir: &Path,
+        chain: ChainId,
+        segment_bytes: u64,
+    ) -> Result<(Self, BlocksOpening), LogError> {
+        let config = log_config(dir, chain, segment_bytes);
+        let (log, opening) = RecordLog::open(layer, config.clone(), keep_prefix)?;
+        let mut index = BTreeMap::new();
+        for found in &opening.records {
+            if let Some(Tip { height, id }) = decode_prefix(&found.payload) {
+                index.insert(height, Entry { at: found.at, id });
+            }
+        }
+        let shared = Arc::new(Shared {
+            config,
+            index: RwLock::new(index),
+        });
+        let reader = BlockReader { shared };
+        let found = BlocksOpening {
+            tail_zeroed: opening.tail_zeroed,
+            set_aside: opening.set_aside,
+        };
+        Ok((
+            Self {
+                log,
+                reader,
+                pending: Vec::new(),
+            },
+            found,
+        ))
+    }
+
+    /// Adds a block to the open group; [`BlockLog::sync`] makes it durable and readable. A block
+    /// that is already there is accepted and not written again.
+    ///
+    /// # Errors
+    /// When another block holds the height, the block is too long, or the log fails.
+    pub fn append(&mut self, block: &CommittedBlock) -> Result<(), BlockError> {
+        let height = block.height;
+        let pending = self
+            .pending
+            .iter()
+            .find(|(at, _)| *at == height)
+            .map(|(_, entry)| *entry);
+        if let Some(held) = pending.or_else(|| self.reader.shared.entry(height)) {
+            if held.id == block.id {
+                return Ok(());
+            }
+            let (held, offered) = (held.id, block.id);
+            return Err(BlockError::OtherBlock {
+                height,
+                held,
+                offered,
+            });
+        }
+        let (_, at) = self.log.append(RECORD_BLOCK, &encode(block))?;
+        self.pending.push((height, Entry { at, id: block.id }));
+        Ok(())
+    }
+
+    /// Returns when every appended block is durable.
+    ///
+    /// # Errors
+    /// When the write or the sync fails.
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        self.log.sync()?;
+        let mut index = self
+            .reader
+            .shared
+            .index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        index.extend(self.pending.drain(..));
+        Ok(())
+    }
+
+    /// A handle for reading.
+    #[must_use]
+    pub fn reader(&self) -> BlockReader {
+        self.reader.clone()
+    }
+}
+
+impl BlockReader {
+    /// The highest block.
+    #[must_use]
+    pub fn tip(&self) -> Option<Tip> {
+        let index = self
+            .shared
+            .index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        index.last_key_value().map(|(&height, entry)| Tip {
+            height,
+            id: entry.id,
+        })
+    }
+
+    /// The lowest height held.
+    #[must_use]
+    pub fn lowest(&self) -> Option<Height> {
+        let index = self
+            .shared
+            .index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        index.first_key_value().map(|(&height, _)| height)
+    }
+
+    /// The last height of the run without holes that starts right after `from`.
+    #[must_use]
+    pub fn contiguous_after(&self, from: Height) -> Height {
+        let index = self
+            .shared
+            .index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let run = (from.0.saturating_add(1)..).zip(index.range(from.next()..));
+        run.take_while(|(expected, (height, _))| *expected == height.0)
+            .last()
+            .map_or(from, |(height, _)| Height(height))
+    }
+
+    /// The id of the block at a height.
+    #[must_use]
+    pub fn id(&self, height: Height) -> Option<BlockId> {
+        self.shared.entry(height).map(|entry| entry.id)
+    }
+
+    /// A block with its certificate; `None` if this node does not hold it.
+    ///
+    /// # Errors
+    /// When the record is damaged or cannot be read.
+    pub fn block(&self, height: Height) -> Result<Option<CommittedBlock>, BlockError> {
+        let Some(entry) = self.shared.entry(height) else {
+            return Ok(None);
+        };
+        let bytes = self
+            .read(entry.at)
+            .map_err(|source| BlockError::Io { height, source })?;
+        let record = decode_record(&bytes, 0, self.shared.config.identity.payload_bytes_max);
+        let block = record.and_then(|record| decode(record.payload));
+        match block {
+            Some(block) if block.height == height && block.id == entry.id => Ok(Some(block)),
+            _ => Err(BlockError::Damaged { height }),
+        }
+    }
+
+    /// A block's header and certificate.
+    ///
+    /// # Errors
+    /// When the record is damaged or cannot be read.
+    pub fn header(&self, height: Height) -> Result<Option<CertifiedHeader>, BlockError> {
+        let Some(block) = self.block(height)? else {
+            return Ok(None);
+        };
+        let header = block
+            .block
+            .get(..HEADER_BYTES)
+            .ok_or(BlockError::Damaged { height })?;
+        Ok(Some(CertifiedHeader {
+            header: header.to_vec(),
+            certificate: block.certificate,
+        }))
+    }
+
+    fn read(&self, at: Position) -> io::Result<Vec<u8>> {
+        let file = File::open(segment_path(&self.shared.config.dir, at.ordinal))?;
+        let mut bytes = vec![0; RECORD_HEADER_BYTES];
+        file.read_exact_at(&mut bytes, at.offset)?;
+        let length = array(&bytes, 0).map_or(0, u32::from_be_bytes);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        // A damaged length must not become an allocation.
+        let payload_bytes = length.min(self.shared.config.identity.payload_bytes_max);
+        bytes.resize(RECORD_HEADER_BYTES + payload_bytes, 0);
+        let payload_at = at.offset + RECORD_HEADER_BYTES as u64;
+        file.read_exact_at(&mut bytes[RECORD_HEADER_BYTES..], payload_at)?;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,121 @@
+//! sled, with what it lacks to be durable on Linux.
+//!
+//! Its `flush` hands pages to the disk but neither the file's metadata nor the disk's own cache;
+//! so after each `flush` the same file is synced through a second descriptor. One tree only: a
+//! batch is atomic within one tree, and each further tree costs memory.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::guard::guarded;
+use super::{Batch, Flow, Kv, StoreError};
+
+/// sled's cache. Its default is 1 GiB and counts bytes on disk.
+const CACHE_BYTES: u64 = 64 << 20;
+/// sled's file within its directory.
+const FILE: &str = "db";
+
+/// The guarded sled.
+#[derive(Debug)]
+pub struct SledKv {
+    db: ::sled::Db,
+    second: File,
+    inode: u64,
+    path: PathBuf,
+}
+
+fn io_error(action: &'static str) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError::Io { action, source }
+}
+
+fn database(error: &::sled::Error) -> StoreError {
+    StoreError::Database(error.to_string())
+}
+
+impl SledKv {
+    /// Opens or makes the database in `dir`. A panic within sled becomes an error.
+    ///
+    /// # Errors
+    /// When sled cannot open what is there; the directory is then of no use.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let config = ::sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .mode(::sled::Mode::LowSpace);
+        let db = guarded(|| config.open())?.map_err(|error| database(&error))?;
+        let path = dir.join(FILE);
+        let second = File::open(&path).map_err(io_error("open"))?;
+        let inode = second.metadata().map_err(io_error("inspect"))?.ino();
+        let kv = Self {
+            db,
+            second,
+            inode,
+            path,
+        };
+        kv.make_names_durable(dir)?;
+        Ok(kv)
+    }
+
+    fn make_names_durable(&self, dir: &Path) -> Result<(), StoreError> {
+        self.second.sync_all().map_err(io_error("sync"))?;
+        for dir in [Some(dir), dir.parent()].into_iter().flatten() {
+            File::open(dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(io_error("sync"))?;
+        }
+        Ok(())
+    }
+
+    fn check_inode(&self) -> Result<(), StoreError> {
+        let found = std::fs::metadata(&self.path)
+            .map_err(io_error("inspect"))?
+            .ino();
+        if found != self.inode {
+            return Err(StoreError::Replaced {
+                opened: self.inode,
+                found,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Kv for SledKv {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.db.get(key).map_err(|error| database(&error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Flow,
+    ) -> Result<(), StoreError> {
+        for pair in self.db.scan_prefix(prefix) {
+            let (key, value) = pair.map_err(|error| database(&error))?;
+            if visit(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let mut changes = ::sled::Batch::default();
+        for (key, value) in batch.changes() {
+            match value {
+                Some(value) => changes.insert(key, value),
+                None => changes.remove(key),
+            }
+        }
+        self.db
+            .apply_batch(changes)
+            .map_err(|error| database(&error))?;
+        self.db.flush().map_err(|error| database(&error))?;
+        self.check_inode()?;
+        self.second.sync_data().map_err(io_error("sync"))
+    }
+}
