@@ -290,12 +290,6 @@ pub fn result_root(outputs: &[OutputTensor]) -> Result<Digest, ResultError> {
     Ok(th(Tag::Result, &[&bytes]))
 }
 
-/// The root of an outcome without a result: `TH("palisade/outcome/v1", u8 outcome ‖ u32 code)`.
-#[must_use]
-pub fn outcome_root(outcome: u8, code: u32) -> Digest {
-    th(Tag::Outcome, &[&[outcome], &code.to_be_bytes()])
-}
-
 /// The output blob: a u16 count and the records with their elements.
 ///
 /// # Errors
