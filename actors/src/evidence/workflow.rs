@@ -1,0 +1,219 @@
+//! What evidence does with a contradiction: keep it, tell others, report it until it is punished.
+//! Pure.
+//!
+//! ```text
+//!  Found -> Keeping -Kept-> Reported (gossip, SubmitEvidence; again every few heights) -Accepted-> gone
+//! ```
+//! Durable before gossip: a pair that was told to others and then forgotten could be denied.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_arithmetic,
+        clippy::as_conversions
+    )
+)]
+
+use std::collections::BTreeMap;
+
+use protocol::digest::{EvidenceId, ValidatorId};
+use protocol::events::Event;
+use protocol::evidence::{ContradictingPair, evidence_id};
+use protocol::keys::PublicKey;
+use protocol::units::Height;
+
+/// A pair not yet punished is told to peers again after so many heights.
+pub const GOSSIP_BLOCKS: u64 = 5;
+/// Pairs held at once. One validator has few offences before it is out.
+pub const PAIRS_MAX: usize = 256;
+
+/// A pair whose two signatures were checked, with the validator it proves guilty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Whose keys they were.
+    pub validator: ValidatorId,
+    /// The two messages.
+    pub pair: ContradictingPair,
+}
+
+impl Proof {
+    /// One offence, however many pairs prove it.
+    #[must_use]
+    pub fn id(&self) -> EvidenceId {
+        let pair = &self.pair;
+        evidence_id(pair.kind(), &self.validator, pair.height(), pair.round())
+    }
+}
+
+/// Where a proof came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Our own machine saw both messages.
+    Seen,
+    /// A peer told us.
+    Gossip,
+    /// It was on disk at start.
+    Disk,
+}
+
+/// What the reducer hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A contradiction.
+    Found(Proof, Source),
+    /// From storage: it is durable.
+    Kept(EvidenceId),
+    /// From consensus.
+    Committed {
+        /// The height.
+        height: Height,
+        /// Those of this domain.
+        events: Vec<Event>,
+    },
+}
+
+/// What the shell does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Make it durable.
+    Keep(EvidenceId, Proof),
+    /// Tell peers.
+    Gossip(Proof),
+    /// Sign and send `SubmitEvidence`.
+    Submit(Proof),
+    /// It is settled; the disk may forget it.
+    Done(EvidenceId),
+    /// Write into the audit log that it was seen, received or punished.
+    Audit(&'static str, EvidenceId),
+    /// Others hold proof against our own key: somebody else signs with it.
+    OwnKey(Proof),
+    /// The height is dealt with.
+    Note(Height),
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    proof: Proof,
+    kept: bool,
+    /// When peers were last told.
+    told: Option<Height>,
+}
+
+/// See the module. The pairs are durable, the rest is ephemeral.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    own_key: Option<PublicKey>,
+    held: BTreeMap<EvidenceId, Held>,
+    height: Height,
+    /// Blocks after which a proof is worthless.
+    age_blocks: u64,
+}
+
+impl Evidence {
+    /// `height` is the last one dealt with.
+    #[must_use]
+    pub const fn new(own_key: Option<PublicKey>, age_blocks: u64, height: Height) -> Self {
+        Self {
+            own_key,
+            held: BTreeMap::new(),
+            height,
+            age_blocks,
+        }
+    }
+
+    /// Proofs held and not yet punished.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.held.len()
+    }
+
+    /// One step.
+    pub fn step(&mut self, input: Input) -> Vec<Intent> {
+        match input {
+            Input::Found(proof, source) => self.found(proof, source),
+            Input::Kept(id) => self.kept(id),
+            Input::Committed { height, events } => self.committed(height, &events),
+        }
+    }
+
+    fn found(&mut self, proof: Proof, source: Source) -> Vec<Intent> {
+        if self.own_key == Some(proof.pair.signer()) {
+            return vec![Intent::OwnKey(proof)];
+        }
+        let id = proof.id();
+        if self.held.contains_key(&id) || self.held.len() >= PAIRS_MAX {
+            return Vec::new();
+        }
+        let kept = source == Source::Disk;
+        self.held.insert(
+            id,
+            Held {
+                proof: proof.clone(),
+                kept,
+                told: None,
+            },
+        );
+        match source {
+            Source::Seen => vec![Intent::Audit("evidence_seen", id), Intent::Keep(id, proof)],
+            Source::Gossip => vec![
+                Intent::Audit("evidence_received", id),
+                Intent::Keep(id, proof),
+            ],
+            Source::Disk => vec![Intent::Submit(proof)],
+        }
+    }
+
+    fn kept(&mut self, id: EvidenceId) -> Vec<Intent> {
+        let height = self.height;
+        let Some(held) = self.held.get_mut(&id) else {
+            return Vec::new();
+        };
+        if std::mem::replace(&mut held.kept, true) {
+            return Vec::new();
+        }
+        held.told = Some(height);
+        vec![
+            Intent::Gossip(held.proof.clone()),
+            Intent::Submit(held.proof.clone()),
+        ]
+    }
+
+    fn committed(&mut self, height: Height, events: &[Event]) -> Vec<Intent> {
+        if height <= self.height {
+            return Vec::new();
+        }
+        self.height = height;
+        let mut intents = Vec::new();
+        for event in events {
+            if let Event::EvidenceAccepted { evidence, .. } = event {
+                intents.push(Intent::Audit("evidence_punished", *evidence));
+                intents.push(Intent::Done(*evidence));
+                self.held.remove(evidence);
+            }
+        }
+        let age = self.age_blocks;
+        self.held.retain(|id, held| {
+            let expired = held.proof.pair.height().plus(age) < height;
+            if expired {
+                intents.push(Intent::Done(*id));
+            }
+            !expired
+        });
+        for held in self.held.values_mut().filter(|held| held.kept) {
+            intents.push(Intent::Submit(held.proof.clone()));
+            if held
+                .told
+                .is_none_or(|told| told.plus(GOSSIP_BLOCKS) <= height)
+            {
+                held.told = Some(height);
+                intents.push(Intent::Gossip(held.proof.clone()));
+            }
+        }
+        intents.push(Intent::Note(height));
+        intents
+    }
+}

@@ -1,0 +1,342 @@
+//! What jobs does with the seats this validator was drawn for: fetch, queue, hand over, give up in
+//! time. Pure.
+//!
+//! ```text
+//!  Assigned -> Fetching -all here-> Ready -slot free-> Running -Finished-> gone (execution has it)
+//!                 |  nobody has it: InputUnavailable     |  too late: Decline
+//! ```
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_arithmetic,
+        clippy::as_conversions
+    )
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::digest::{Digest, JobId};
+use protocol::events::Event;
+use protocol::job::{DeclineReason, SeatRef};
+use protocol::tx::{Decline, InputUnavailable, TxBody};
+use protocol::units::Height;
+
+use crate::execution::workflow::{CANCEL_BLOCKS, Order};
+
+/// What is fetched by its root: a manifest, then the file it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Artifact {
+    /// A model.
+    Model(Digest),
+    /// A job's input.
+    Input(Digest),
+}
+
+impl Artifact {
+    /// The manifest's root.
+    #[must_use]
+    pub const fn root(&self) -> Digest {
+        match self {
+            Self::Model(root) | Self::Input(root) => *root,
+        }
+    }
+}
+
+/// How much this host can do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// So many runs at once.
+    Slots(usize),
+    /// None: the sandbox is closed, the disk is low, or the operator said so.
+    Closed,
+}
+
+/// What the reducer hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// This validator sits: by an event, or found in the snapshot at start.
+    Seated(Order),
+    /// From network: all of an artifact is here, or nobody has it.
+    Fetched {
+        /// Which.
+        artifact: Artifact,
+        /// Whether it is here.
+        held: bool,
+    },
+    /// From execution: the seat's slot is free.
+    Finished(SeatRef),
+    /// The host's capacity changed.
+    Capacity(Capacity),
+    /// From consensus.
+    Committed {
+        /// The height.
+        height: Height,
+        /// Those of this domain.
+        events: Vec<Event>,
+    },
+}
+
+/// What the shell does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Get it from peers unless it is here.
+    Fetch(Artifact),
+    /// Hand the seat to execution.
+    Run(Order),
+    /// Tell execution that a job is over.
+    Cancel(JobId),
+    /// Sign and send.
+    Submit {
+        /// What is said.
+        body: TxBody,
+        /// The last height that may include it.
+        valid_until: Height,
+    },
+    /// These artifacts must stay on disk.
+    Pin(BTreeSet<Artifact>),
+    /// The height is dealt with.
+    Note(Height),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    Fetching(BTreeSet<Artifact>),
+    Ready,
+    Running,
+    /// Given up; said again until the chain has it.
+    Leaving(TxBody),
+}
+
+#[derive(Clone, Debug)]
+struct Duty {
+    order: Order,
+    stage: Stage,
+}
+
+/// See the module. Derivable from the snapshot.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    duties: BTreeMap<SeatRef, Duty>,
+    capacity: Capacity,
+    height: Height,
+}
+
+impl Jobs {
+    /// No seats; `height` is the last one dealt with.
+    #[must_use]
+    pub const fn new(capacity: Capacity, height: Height) -> Self {
+        Self {
+            duties: BTreeMap::new(),
+            capacity,
+            height,
+        }
+    }
+
+    /// Seats waiting for a slot or for data.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        let waits = |duty: &&Duty| matches!(duty.stage, Stage::Fetching(_) | Stage::Ready);
+        self.duties.values().filter(waits).count()
+    }
+
+    /// One step.
+    pub fn step(&mut self, input: Input) -> Vec<Intent> {
+        match input {
+            Input::Seated(order) => self.seated(order),
+            Input::Fetched { artifact, held } => self.fetched(artifact, held),
+            Input::Finished(seat) => {
+                self.duties.remove(&seat);
+                self.dispatch()
+            }
+            Input::Capacity(capacity) => {
+                self.capacity = capacity;
+                self.dispatch()
+            }
+            Input::Committed { height, events } => self.committed(height, &events),
+        }
+    }
+
+    fn seated(&mut self, order: Order) -> Vec<Intent> {
+        if self.duties.contains_key(&order.seat) {
+            return Vec::new();
+        }
+        let seat = order.seat;
+        if self.capacity == Capacity::Closed && order.committed.is_none() {
+            let body = TxBody::Decline(Decline {
+                seat,
+                reason: DeclineReason::Unavailable,
+            });
+            let said = Intent::Submit {
+                body: body.clone(),
+                valid_until: order.commit_closes,
+            };
+            self.duties.insert(
+                seat,
+                Duty {
+                    order,
+                    stage: Stage::Leaving(body),
+                },
+            );
+            return vec![said];
+        }
+        let wanted: BTreeSet<Artifact> = [
+            Artifact::Model(order.spec.model_root),
+            Artifact::Input(order.spec.input),
+        ]
+        .into();
+        let fetches: Vec<Intent> = wanted.iter().copied().map(Intent::Fetch).collect();
+        self.duties.insert(
+            seat,
+            Duty {
+                order,
+                stage: Stage::Fetching(wanted),
+            },
+        );
+        let mut intents = vec![self.pin()];
+        intents.extend(fetches);
+        intents
+    }
+
+    fn pin(&self) -> Intent {
+        let of = |duty: &Duty| {
+            [
+                Artifact::Model(duty.order.spec.model_root),
+                Artifact::Input(duty.order.spec.input),
+            ]
+        };
+        Intent::Pin(self.duties.values().flat_map(of).collect())
+    }
+
+    fn fetched(&mut self, artifact: Artifact, held: bool) -> Vec<Intent> {
+        let mut intents = Vec::new();
+        for duty in self.duties.values_mut() {
+            let Stage::Fetching(missing) = &mut duty.stage else {
+                continue;
+            };
+            if !missing.contains(&artifact) {
+                continue;
+            }
+            if held {
+                missing.remove(&artifact);
+                if missing.is_empty() {
+                    duty.stage = Stage::Ready;
+                }
+            } else if duty.order.committed.is_none() {
+                let seat = duty.order.seat;
+                let body = TxBody::InputUnavailable(InputUnavailable { seat });
+                let valid_until = duty.order.commit_closes;
+                intents.push(Intent::Submit {
+                    body: body.clone(),
+                    valid_until,
+                });
+                duty.stage = Stage::Leaving(body);
+            }
+        }
+        intents.extend(self.dispatch());
+        intents
+    }
+
+    /// Hands ready seats over while slots are free, the most urgent first.
+    fn dispatch(&mut self) -> Vec<Intent> {
+        let Capacity::Slots(slots) = self.capacity else {
+            return Vec::new();
+        };
+        let running = self
+            .duties
+            .values()
+            .filter(|duty| duty.stage == Stage::Running)
+            .count();
+        let mut ready: Vec<&mut Duty> = self
+            .duties
+            .values_mut()
+            .filter(|duty| duty.stage == Stage::Ready)
+            .collect();
+        ready.sort_by_key(|duty| duty.order.commit_closes);
+        let mut intents = Vec::new();
+        for duty in ready.into_iter().take(slots.saturating_sub(running)) {
+            duty.stage = Stage::Running;
+            intents.push(Intent::Run(duty.order.clone()));
+        }
+        intents
+    }
+
+    fn committed(&mut self, height: Height, events: &[Event]) -> Vec<Intent> {
+        if height <= self.height {
+            return Vec::new();
+        }
+        self.height = height;
+        let mut intents = Vec::new();
+        for event in events {
+            if let (true, Some(job)) = (ends_job(event), event.job()) {
+                intents.extend(self.job_over(job));
+            }
+        }
+        self.duties.retain(|_, duty| {
+            let over = height >= duty.order.commit_closes && duty.order.committed.is_none();
+            !over || duty.stage == Stage::Running
+        });
+        for duty in self.duties.values_mut() {
+            intents.extend(duty.tick(height));
+        }
+        intents.extend(self.dispatch());
+        intents.push(Intent::Note(height));
+        intents
+    }
+
+    fn job_over(&mut self, job: JobId) -> Vec<Intent> {
+        let before = self.duties.len();
+        self.duties.retain(|seat, _| seat.job != job);
+        let mut intents = vec![Intent::Cancel(job)];
+        if self.duties.len() != before {
+            intents.push(self.pin());
+        }
+        intents
+    }
+}
+
+impl Duty {
+    fn tick(&mut self, height: Height) -> Vec<Intent> {
+        let late = height.plus(CANCEL_BLOCKS) >= self.order.commit_closes;
+        let seat = self.order.seat;
+        if late && self.order.committed.is_none() {
+            match self.stage {
+                Stage::Fetching(_) => {
+                    self.stage =
+                        Stage::Leaving(TxBody::InputUnavailable(InputUnavailable { seat }));
+                }
+                Stage::Ready => {
+                    let reason = DeclineReason::Unavailable;
+                    self.stage = Stage::Leaving(TxBody::Decline(Decline { seat, reason }));
+                }
+                Stage::Running | Stage::Leaving(_) => {}
+            }
+        }
+        match &self.stage {
+            Stage::Leaving(body) => {
+                let valid_until = self.order.commit_closes;
+                vec![Intent::Submit {
+                    body: body.clone(),
+                    valid_until,
+                }]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+const fn ends_job(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Settled { .. }
+            | Event::Resolved { .. }
+            | Event::Ambiguous { .. }
+            | Event::Cancelled { .. }
+            | Event::Expired { .. }
+            | Event::Failed { .. }
+    )
+}

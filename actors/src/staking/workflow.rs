@@ -1,0 +1,220 @@
+//! What staking keeps: this validator's own standing, and whom the network admits. Pure.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_arithmetic,
+        clippy::as_conversions
+    )
+)]
+
+use protocol::codec::encode;
+use protocol::digest::{Digest, EvidenceId, ValidatorId, sha256};
+use protocol::events::{Event, JailCause};
+use protocol::units::{Amount, Height};
+
+/// Where our own validator stands, for `status --why`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// This node has no validator, or nobody registered it yet.
+    Unregistered,
+    /// Registered, votes and sits later.
+    Waiting {
+        /// From this height on.
+        active_from: Height,
+    },
+    /// Votes and sits, if its stake is among the highest.
+    Active,
+    /// Off all duties.
+    Jailed {
+        /// Why, if it happened while this node watched.
+        cause: Option<JailCause>,
+        /// Can be unjailed from here on.
+        until: Height,
+    },
+    /// For ever.
+    Tombstoned {
+        /// What proved it, if it happened while this node watched.
+        evidence: Option<EvidenceId>,
+    },
+}
+
+impl Standing {
+    /// The name in status and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unregistered => "unregistered",
+            Self::Waiting { .. } => "waiting",
+            Self::Active => "active",
+            Self::Jailed { .. } => "jailed",
+            Self::Tombstoned { .. } => "tombstoned",
+        }
+    }
+}
+
+/// What the snapshot says of our validator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Its stake.
+    pub bonded: Amount,
+}
+
+/// What the reducer hears, from consensus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The height.
+    pub height: Height,
+    /// Those of this domain.
+    pub events: Vec<Event>,
+    /// What the snapshot of that height says.
+    pub facts: Facts,
+    /// Digest of the set of the height being worked on.
+    pub set: Digest,
+}
+
+/// What the shell does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Tell the network whom to admit: the set changed.
+    Admit,
+    /// Publish our standing.
+    Publish(Facts),
+    /// Something happened to our stake or standing.
+    Audit {
+        /// What.
+        action: &'static str,
+        /// Hash of the event's canonical bytes.
+        body: Digest,
+    },
+    /// Count a slash.
+    Slashed {
+        /// For what.
+        offence: protocol::events::Offence,
+        /// How much.
+        amount: Amount,
+        /// Whether it was ours.
+        own: bool,
+    },
+    /// The height is dealt with.
+    Note(Height),
+}
+
+/// See the module. `height` is durable, the rest derivable.
+#[derive(Clone, Debug)]
+pub struct Staking {
+    validator: Option<ValidatorId>,
+    facts: Option<Facts>,
+    set: Option<Digest>,
+    height: Height,
+}
+
+impl Staking {
+    /// `height` is the last one dealt with.
+    #[must_use]
+    pub const fn new(validator: Option<ValidatorId>, height: Height) -> Self {
+        Self {
+            validator,
+            facts: None,
+            set: None,
+            height,
+        }
+    }
+
+    /// One step. The first one publishes even if its height was dealt with before.
+    pub fn step(&mut self, input: &Committed) -> Vec<Intent> {
+        let mut intents = Vec::new();
+        if self.set != Some(input.set) {
+            self.set = Some(input.set);
+            intents.push(Intent::Admit);
+        }
+        let facts = self.merge(input);
+        if self.facts.as_ref() != Some(&facts) {
+            self.facts = Some(facts.clone());
+            intents.push(Intent::Publish(facts));
+        }
+        if input.height > self.height {
+            self.height = input.height;
+            intents.extend(input.events.iter().flat_map(|event| self.event(event)));
+            intents.push(Intent::Note(input.height));
+        }
+        intents
+    }
+
+    /// The snapshot knows where we stand, the events know why.
+    fn merge(&self, input: &Committed) -> Facts {
+        let mut facts = input.facts.clone();
+        let before = self.facts.as_ref().map(|facts| &facts.standing);
+        match (&mut facts.standing, before) {
+            (Standing::Jailed { cause, .. }, Some(Standing::Jailed { cause: known, .. })) => {
+                *cause = cause.or(*known);
+            }
+            (Standing::Tombstoned { evidence }, Some(Standing::Tombstoned { evidence: known })) => {
+                *evidence = evidence.or(*known);
+            }
+            _ => {}
+        }
+        for event in input.events.iter().filter(|event| self.is_own(event)) {
+            match (event, &mut facts.standing) {
+                (Event::Jailed { cause, .. }, Standing::Jailed { cause: why, .. }) => {
+                    *why = Some(*cause);
+                }
+                (Event::Tombstoned { evidence, .. }, Standing::Tombstoned { evidence: why }) => {
+                    *why = Some(*evidence);
+                }
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    fn is_own(&self, event: &Event) -> bool {
+        let about = match event {
+            Event::Registered { validator, .. }
+            | Event::Bonded { validator, .. }
+            | Event::Unbonding { validator, .. }
+            | Event::Unbonded { validator, .. }
+            | Event::Jailed { validator, .. }
+            | Event::Unjailed { validator }
+            | Event::Slashed { validator, .. }
+            | Event::Tombstoned { validator, .. } => validator,
+            _ => return false,
+        };
+        self.validator.as_ref() == Some(about)
+    }
+
+    fn event(&self, event: &Event) -> Vec<Intent> {
+        let own = self.is_own(event);
+        let mut intents = Vec::new();
+        if let Event::Slashed {
+            offence, amount, ..
+        } = event
+        {
+            intents.push(Intent::Slashed {
+                offence: *offence,
+                amount: *amount,
+                own,
+            });
+        }
+        let action = match event {
+            Event::Jailed { .. } => "validator_jailed",
+            Event::Unjailed { .. } => "validator_unjailed",
+            Event::Slashed { .. } => "validator_slashed",
+            Event::Tombstoned { .. } => "validator_tombstoned",
+            _ => return intents,
+        };
+        if own {
+            intents.push(Intent::Audit {
+                action,
+                body: sha256(&encode(event)),
+            });
+        }
+        intents
+    }
+}
