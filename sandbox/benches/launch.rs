@@ -1,0 +1,3 @@
+//! Launch cost.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,195 @@
+//! Version 2, delegated: a leaf per job, entered by `clone3` itself.
+//!
+//! ```text
+//! delegated/ -- node/               this process
+//!            \- slot-N/ -- launcher/
+//!                       \- job-K/   fresh for every job
+//! ```
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use super::{Counted, read_field, read_number, remove, task_limit};
+use crate::limits::Limits;
+use crate::spec::Profile;
+
+const NEEDED: [&str; 3] = ["memory", "pids", "cpu"];
+
+/// The delegated directory.
+#[derive(Debug, Clone)]
+pub(crate) struct V2 {
+    base: PathBuf,
+}
+
+impl V2 {
+    /// Takes the tree over if it has all controllers and is writable: a group with processes may
+    /// not also have controlled children, so this process moves to a leaf of its own.
+    pub(crate) fn detect(mounts: &str, own: &str) -> Option<V2> {
+        let base = base(mounts, own)?;
+        if !has_controllers(&base) {
+            return None;
+        }
+        let base = if base.ends_with("node") {
+            base.parent()?.to_owned()
+        } else {
+            base
+        };
+        take_over(&base).ok()?;
+        Some(V2 { base })
+    }
+
+    pub(crate) fn slot(&self, index: u32, uid: Option<u32>) -> io::Result<Slot> {
+        let path = self
+            .base
+            .join(format!("slot-{}-{index}", std::process::id()));
+        let launcher = path.join("launcher");
+        make(&path)?;
+        fs::write(path.join("cgroup.subtree_control"), "+memory +pids +cpu")?;
+        make(&launcher)?;
+        if let Some(uid) = uid {
+            // Cloning into a leaf asks for write access to the common ancestor's process list.
+            chown(path.join("cgroup.procs"), Some(uid), Some(uid))?;
+        }
+        Ok(Slot {
+            path,
+            uid,
+            serial: 0,
+            leaf: None,
+        })
+    }
+}
+
+fn base(mounts: &str, own: &str) -> Option<PathBuf> {
+    let mount = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        let (_, point, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(point))
+    })?;
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(mount.join(path.trim_start_matches('/')))
+}
+
+fn has_controllers(base: &Path) -> bool {
+    let listed = fs::read_to_string(base.join("cgroup.controllers")).unwrap_or_default();
+    NEEDED
+        .iter()
+        .all(|needed| listed.split_whitespace().any(|name| name == *needed))
+}
+
+fn take_over(base: &Path) -> io::Result<()> {
+    let node = base.join("node");
+    make(&node)?;
+    fs::write(node.join("cgroup.procs"), std::process::id().to_string())?;
+    fs::write(base.join("cgroup.subtree_control"), "+memory +pids +cpu")
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// The groups of one slot.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    path: PathBuf,
+    uid: Option<u32>,
+    serial: u64,
+    leaf: Option<PathBuf>,
+}
+
+impl Slot {
+    pub(crate) fn join(&self, pid: u32) -> io::Result<()> {
+        fs::write(self.path.join("launcher/cgroup.procs"), pid.to_string())
+    }
+
+    pub(crate) fn begin(&mut self, limits: &Limits, profile: Profile) -> io::Result<OwnedFd> {
+        self.serial = self.serial.wrapping_add(1);
+        let leaf = self.path.join(format!("job-{}", self.serial));
+        fs::create_dir(&leaf)?;
+        self.leaf = Some(leaf.clone());
+        fs::write(leaf.join("memory.max"), limits.memory_bytes.to_string())?;
+        let swap = leaf.join("memory.swap.max");
+        if swap.exists() {
+            fs::write(swap, "0")?;
+        }
+        fs::write(leaf.join("memory.oom.group"), "1")?;
+        fs::write(
+            leaf.join("pids.max"),
+            task_limit(limits, profile, 0).to_string(),
+        )?;
+        if let Some(uid) = self.uid {
+            chown(leaf.join("cgroup.procs"), Some(uid), Some(uid))?;
+        }
+        Ok(File::open(&leaf)?.into())
+    }
+
+    pub(crate) fn cpu_us(&self) -> u64 {
+        self.leaf
+            .as_ref()
+            .map_or(0, |leaf| read_field(&leaf.join("cpu.stat"), "usage_usec"))
+    }
+
+    pub(crate) fn end(&mut self) -> Counted {
+        let Some(leaf) = self.leaf.take() else {
+            return Counted::default();
+        };
+        // The pid namespace is gone already; this is for what could have escaped it.
+        fs::write(leaf.join("cgroup.kill"), "1").ok();
+        let counted = Counted {
+            cpu_us: read_field(&leaf.join("cpu.stat"), "usage_usec"),
+            peak_bytes: read_number(&leaf.join("memory.peak")),
+            oom_kills: read_field(&leaf.join("memory.events"), "oom_kill"),
+            pids_refused: read_field(&leaf.join("pids.events"), "max"),
+        };
+        // A leaf that stays busy is left to the drop of the slot.
+        remove(&leaf).ok();
+        counted
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(leaf) = self.leaf.take() {
+            fs::write(leaf.join("cgroup.kill"), "1").ok();
+            remove(&leaf).ok();
+        }
+        remove(&self.path.join("launcher")).ok();
+        remove(&self.path).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_is_the_own_group_of_the_unified_tree() {
+        let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        let found = base(mounts, "0::/system.slice/palisade.service\n");
+        assert_eq!(
+            found,
+            Some(PathBuf::from(
+                "/sys/fs/cgroup/system.slice/palisade.service"
+            ))
+        );
+        assert_eq!(base("cgroup /x cgroup rw,pids 0 0\n", "0::/\n"), None);
+    }
+
+    #[test]
+    fn a_tree_without_all_controllers_is_not_taken() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::write(tree.path().join("cgroup.controllers"), "cpu memory\n").unwrap();
+        assert!(!has_controllers(tree.path()));
+        fs::write(
+            tree.path().join("cgroup.controllers"),
+            "cpuset cpu memory pids\n",
+        )
+        .unwrap();
+        assert!(has_controllers(tree.path()));
+    }
+}

@@ -1,0 +1,153 @@
+//! How a run ended: facts about this host, the first recorded cause winning.
+
+use std::fmt;
+
+use crate::stage::Stage;
+
+/// An output of the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How one run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The program returned this code.
+    Exited(i32),
+    /// The program died of this signal, none of the causes below.
+    Signaled(i32),
+    /// Wall-clock limit.
+    WallTimeout,
+    /// CPU limit.
+    CpuTimeout,
+    /// Memory limit.
+    MemoryLimit,
+    /// A stream exceeded its limit.
+    OutputLimit {
+        /// Which one.
+        stream: Stream,
+    },
+    /// Task limit.
+    PidsLimit,
+    /// A file grew past its limit.
+    FileSizeLimit,
+    /// A forbidden system call. The number is best effort.
+    SeccompViolation {
+        /// Number of the call, where known.
+        nr: Option<u32>,
+    },
+    /// The caller's `Cancel`.
+    Cancelled,
+    /// The program was never started.
+    SetupFailed {
+        /// Step that failed.
+        stage: Stage,
+        /// What the kernel said.
+        errno: i32,
+    },
+    /// The launcher died or stopped answering.
+    LauncherLost,
+}
+
+impl Outcome {
+    /// Stable snake-case name: metric label and report field.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Outcome::Exited(_) => "exited",
+            Outcome::Signaled(_) => "signaled",
+            Outcome::WallTimeout => "wall_timeout",
+            Outcome::CpuTimeout => "cpu_timeout",
+            Outcome::MemoryLimit => "memory_limit",
+            Outcome::OutputLimit { .. } => "output_limit",
+            Outcome::PidsLimit => "pids_limit",
+            Outcome::FileSizeLimit => "file_size_limit",
+            Outcome::SeccompViolation { .. } => "seccomp_violation",
+            Outcome::Cancelled => "cancelled",
+            Outcome::SetupFailed { .. } => "setup_failed",
+            Outcome::LauncherLost => "launcher_lost",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Exited(code) => write!(f, "exited {code}"),
+            Outcome::Signaled(signal) => write!(f, "signaled {signal}"),
+            Outcome::SetupFailed { stage, errno } => {
+                write!(f, "setup_failed at {stage:?}, errno {errno}")
+            }
+            other => f.write_str(other.label()),
+        }
+    }
+}
+
+/// How the program's process ended, as its parent saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Exited(i32),
+    Signaled(i32),
+}
+
+impl End {
+    /// From the raw status of `wait4`.
+    pub(crate) fn from_wait_status(status: i32) -> End {
+        if libc::WIFSIGNALED(status) {
+            End::Signaled(libc::WTERMSIG(status))
+        } else {
+            End::Exited(libc::WEXITSTATUS(status))
+        }
+    }
+
+    /// From the code and status of `waitid`.
+    pub(crate) fn from_siginfo(code: i32, status: i32) -> End {
+        if code == libc::CLD_EXITED {
+            End::Exited(status)
+        } else {
+            End::Signaled(status)
+        }
+    }
+}
+
+/// Everything known about an end; `attribute` makes one outcome of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Evidence {
+    /// What the supervisor itself did first: noted before its kill.
+    pub(crate) ours: Option<Outcome>,
+    pub(crate) setup: Option<(Stage, i32)>,
+    pub(crate) end: Option<End>,
+    pub(crate) cpu_us: u64,
+    pub(crate) cpu_limit_seconds: u64,
+    pub(crate) oom_kills: u64,
+    pub(crate) pids_refused: u64,
+}
+
+/// The first recorded cause: ours, then set-up, then what killed the process.
+pub(crate) fn attribute(evidence: &Evidence) -> Outcome {
+    if let Some(ours) = &evidence.ours {
+        return ours.clone();
+    }
+    if let Some((stage, errno)) = evidence.setup {
+        return Outcome::SetupFailed { stage, errno };
+    }
+    let Some(end) = evidence.end else {
+        return Outcome::LauncherLost;
+    };
+    let cpu_spent = evidence.cpu_us >= evidence.cpu_limit_seconds.saturating_mul(1_000_000);
+    match end {
+        End::Signaled(libc::SIGSYS) => Outcome::SeccompViolation { nr: None },
+        End::Signaled(libc::SIGXFSZ) => Outcome::FileSizeLimit,
+        End::Signaled(libc::SIGXCPU) => Outcome::CpuTimeout,
+        End::Signaled(libc::SIGKILL) if cpu_spent => Outcome::CpuTimeout,
+        End::Exited(0) => Outcome::Exited(0),
+        _ if evidence.oom_kills > 0 => Outcome::MemoryLimit,
+        _ if evidence.pids_refused > 0 => Outcome::PidsLimit,
+        End::Exited(code) => Outcome::Exited(code),
+        End::Signaled(signal) => Outcome::Signaled(signal),
+    }
+}

@@ -1,0 +1,104 @@
+//! What the child needs, made before the clone: strings, limits, descriptor moves.
+
+use std::ffi::{CString, c_char};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use crate::limits::{Limits, SIGPENDING, STACK_BYTES};
+use crate::spec::Profile;
+use crate::wire::{Bounding, Start};
+
+/// Tasks a native job has beside its own: pid 1.
+const INIT_TASKS: u64 = 1;
+/// Room above a control group's task limit, so that the group, whose refusals are counted, is
+/// the one to refuse.
+const TASK_MARGIN: u64 = 8;
+
+/// Strings as the kernel wants them, with the memory behind them.
+pub(crate) struct Strings {
+    _memory: Vec<CString>,
+    pub(crate) pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    /// Null-terminated vector of NUL-terminated strings; a NUL inside one is an error.
+    pub(crate) fn new(entries: &[Vec<u8>]) -> Result<Self, i32> {
+        let memory: Vec<CString> = entries
+            .iter()
+            .map(|entry| CString::new(entry.clone()).map_err(|_| libc::EINVAL))
+            .collect::<Result<_, _>>()?;
+        let pointers = memory
+            .iter()
+            .map(|entry| entry.as_ptr())
+            .chain(std::iter::once(ptr::null()))
+            .collect();
+        Ok(Strings {
+            _memory: memory,
+            pointers,
+        })
+    }
+}
+
+/// Descriptor moves: 0 to 2, then inputs from 3.
+pub(crate) fn moves(streams_and_inputs: &[OwnedFd]) -> Vec<(RawFd, RawFd)> {
+    streams_and_inputs
+        .iter()
+        .zip(0..)
+        .map(|(fd, to)| (fd.as_raw_fd(), to))
+        .collect()
+}
+
+/// Options of the scratch file system.
+pub(crate) fn scratch_options(scratch: (u64, u64)) -> Result<CString, i32> {
+    let (bytes, inodes) = scratch;
+    // The root directory itself counts as one inode.
+    let text = format!(
+        "mode=0700,size={bytes},nr_inodes={}",
+        inodes.saturating_add(1)
+    );
+    CString::new(text).map_err(|_| libc::EINVAL)
+}
+
+fn fixed(value: u64) -> libc::rlimit {
+    libc::rlimit {
+        rlim_cur: value,
+        rlim_max: value,
+    }
+}
+
+/// Resource limits of a job, by the table of limits.
+pub(crate) fn rlimits(start: &Start) -> Vec<(libc::__rlimit_resource_t, libc::rlimit)> {
+    let limits: &Limits = &start.limits;
+    let native = start.profile == Profile::Native;
+    let own_tasks = limits
+        .tasks
+        .saturating_add(if native { INIT_TASKS } else { 0 });
+    let tasks = match start.bounding {
+        Bounding::Rlimits => own_tasks,
+        Bounding::Inherited | Bounding::Entered => own_tasks.saturating_add(TASK_MARGIN),
+    };
+    let cpu = libc::rlimit {
+        rlim_cur: limits.cpu_seconds,
+        rlim_max: limits.cpu_seconds.saturating_add(1),
+    };
+    let mut rows = vec![
+        (libc::RLIMIT_CPU, cpu),
+        (libc::RLIMIT_NPROC, fixed(tasks)),
+        (libc::RLIMIT_NOFILE, fixed(limits.open_files)),
+        (libc::RLIMIT_FSIZE, fixed(limits.file_bytes)),
+        (libc::RLIMIT_STACK, fixed(STACK_BYTES)),
+        (libc::RLIMIT_SIGPENDING, fixed(SIGPENDING)),
+        (libc::RLIMIT_CORE, fixed(0)),
+        (libc::RLIMIT_MEMLOCK, fixed(0)),
+        (libc::RLIMIT_MSGQUEUE, fixed(0)),
+        (libc::RLIMIT_NICE, fixed(0)),
+        (libc::RLIMIT_RTPRIO, fixed(0)),
+    ];
+    if start.bounding == Bounding::Rlimits {
+        rows.push((libc::RLIMIT_DATA, fixed(limits.memory_bytes)));
+    }
+    if let Some(bytes) = limits.address_space_bytes {
+        rows.push((libc::RLIMIT_AS, fixed(bytes)));
+    }
+    rows
+}

@@ -1,0 +1,183 @@
+//! The door: what this host gives, whether it is enough, and slots if it is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cgroup::Cgroups;
+use crate::error::Closed;
+use crate::landlock::{ABI_FULL, ABI_MIN};
+use crate::layers::Layers;
+use crate::namespaces;
+use crate::seccomp;
+use crate::selftest::{self, SelfTest};
+use crate::slot::{Slot, SlotConfig};
+use crate::spec::Profile;
+use crate::sys;
+use crate::tier::{Degradation, Tier};
+
+/// Settings of the sandbox on one host.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Directory for the empty roots; must be enterable by the slots' users.
+    pub work_dir: PathBuf,
+    /// Binary whose `main` matches the hidden modes; the running one if not given.
+    pub launcher: PathBuf,
+    /// First user id of the slots of a node run by root; slot N becomes `uid_base + N`.
+    pub uid_base: u32,
+    /// Degradations allowed by name.
+    pub allow_degraded: Vec<Degradation>,
+}
+
+impl SandboxConfig {
+    /// Defaults, with the running binary as launcher.
+    #[must_use]
+    pub fn new(work_dir: impl Into<PathBuf>) -> Self {
+        SandboxConfig {
+            work_dir: work_dir.into(),
+            launcher: PathBuf::from("/proc/self/exe"),
+            uid_base: 210_000,
+            allow_degraded: Vec::new(),
+        }
+    }
+}
+
+/// The sandbox of one host, closed until its self-test has passed.
+#[derive(Debug)]
+pub struct Sandbox {
+    config: SandboxConfig,
+    tier: Tier,
+    cgroups: Arc<Cgroups>,
+    open: bool,
+}
+
+impl Sandbox {
+    /// Looks at the host. No job can run yet: [`Sandbox::self_test`] opens it.
+    ///
+    /// # Errors
+    /// When something is missing without which nothing ever runs, or the runner's tier is not
+    /// allowed.
+    pub fn probe(config: SandboxConfig) -> Result<Sandbox, Closed> {
+        hard_requirements()?;
+        let cgroups = Cgroups::detect();
+        let tier = tier_of(&cgroups);
+        let missing = tier.missing(Profile::Runner, &config.allow_degraded);
+        if !missing.is_empty() {
+            let missing = missing.into_iter().map(Degradation::allow_name).collect();
+            return Err(Closed::Tier {
+                tier: tier.to_string(),
+                missing,
+            });
+        }
+        Ok(Sandbox {
+            config,
+            tier,
+            cgroups: Arc::new(cgroups),
+            open: false,
+        })
+    }
+
+    /// Attacks the sandbox from inside and opens it if every attempt was refused.
+    ///
+    /// # Errors
+    /// `Closed` with the first attempt that was not.
+    pub fn self_test(&mut self) -> Result<SelfTest, Closed> {
+        self.open = false;
+        let mut slot = Slot::spawn(self.slot_config(0))?;
+        let result = selftest::run(&mut slot, &self.config.allow_degraded)?;
+        if let Some(control) = result.failures().next() {
+            return Err(Closed::SelfTest(format!(
+                "{}: {}",
+                control.name, control.found
+            )));
+        }
+        self.open = true;
+        Ok(result)
+    }
+
+    /// Looks at the host and attacks the result: what a node does at start.
+    ///
+    /// # Errors
+    /// As the two steps.
+    pub fn open(config: SandboxConfig) -> Result<(Sandbox, SelfTest), Closed> {
+        let mut sandbox = Sandbox::probe(config)?;
+        let test = sandbox.self_test()?;
+        Ok((sandbox, test))
+    }
+
+    /// Protection this host gives.
+    #[must_use]
+    pub fn tier(&self) -> &Tier {
+        &self.tier
+    }
+
+    /// Whether `profile` may run here.
+    #[must_use]
+    pub fn allows(&self, profile: Profile) -> bool {
+        self.open && self.tier.allows(profile, &self.config.allow_degraded)
+    }
+
+    /// Configuration of one slot, for [`Slot::spawn`] in the slot's own thread.
+    ///
+    /// # Errors
+    /// `Closed::Untested` unless the self-test has passed.
+    pub fn slot(&self, index: u32) -> Result<SlotConfig, Closed> {
+        if self.open {
+            Ok(self.slot_config(index))
+        } else {
+            Err(Closed::Untested)
+        }
+    }
+
+    fn slot_config(&self, index: u32) -> SlotConfig {
+        let root = sys::effective_uid() == 0;
+        let bare = self.tier.has(Degradation::Namespaces);
+        SlotConfig {
+            index,
+            launcher: self.config.launcher.clone(),
+            work_dir: self.config.work_dir.clone(),
+            uid: root.then(|| self.config.uid_base.saturating_add(index)),
+            tier: self.tier.clone(),
+            allowed: self.config.allow_degraded.clone(),
+            layers: if bare {
+                Layers::WITHOUT_NAMESPACES
+            } else {
+                Layers::ALL
+            },
+            cgroups: Arc::clone(&self.cgroups),
+        }
+    }
+}
+
+/// The tier of this host, whatever is allowed.
+#[must_use]
+pub fn probe_tier() -> Tier {
+    tier_of(&Cgroups::detect())
+}
+
+fn tier_of(cgroups: &Cgroups) -> Tier {
+    let rows = [
+        (matches!(cgroups, Cgroups::None), Degradation::Cgroup),
+        (sys::landlock_abi() < ABI_FULL, Degradation::LandlockAbi),
+        (namespaces::available().is_err(), Degradation::Namespaces),
+    ];
+    Tier::with(
+        rows.into_iter()
+            .filter(|(missing, _)| *missing)
+            .map(|(_, d)| d),
+    )
+}
+
+fn hard_requirements() -> Result<(), Closed> {
+    let abi = sys::landlock_abi();
+    if abi < ABI_MIN {
+        return Err(Closed::Requirement(format!(
+            "Landlock ABI {abi}, need {ABI_MIN}"
+        )));
+    }
+    if !sys::seccomp_kill_process_available() {
+        return Err(Closed::Requirement(
+            "seccomp cannot kill a process here".to_owned(),
+        ));
+    }
+    seccomp::compiled().map(|_| ()).map_err(Closed::Requirement)
+}

@@ -1,0 +1,4 @@
+//! The sandbox from outside: real launchers, real jobs, real attacks.
+
+mod bed;
+mod outcomes;
