@@ -15,11 +15,19 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (answers, failed): (Vec<_>, Vec<_>) =
-        vectors().iter().map(|vector| answer(&prepared, vector)).partition(Result::is_ok);
+    let (answers, failed): (Vec<_>, Vec<_>) = vectors()
+        .iter()
+        .map(|vector| answer(&prepared, vector))
+        .partition(Result::is_ok);
     failed.iter().for_each(|failed| eprintln!("{failed:?}"));
     let answers: Vec<_> = answers.into_iter().flatten().collect();
-    answers.iter().for_each(|answer| println!("{}", answer.line));
+    answers
+        .iter()
+        .for_each(|answer| println!("{}", answer.line));
     eprintln!("{}", digest_of(prepared.engine(), &answers));
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

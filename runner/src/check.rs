@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use protocol::limits::OUTPUTS_MAX;
 use protocol::manifest::INPUT_TENSORS_MAX;
 use protocol::result::{TENSOR_NAME_BYTES_MAX, TENSOR_RANK_MAX};
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto,
+};
 
 use crate::constants::check_constant_sizes;
 use crate::operators::growth_of;
@@ -39,7 +41,11 @@ fn element_type(why: impl Into<String>) -> Refused {
 /// How many nodes a model has, nested graphs included.
 pub(crate) fn count_nodes(model: &ModelProto) -> u64 {
     fn of(graph: &GraphProto) -> u64 {
-        let nested = graph.node.iter().flat_map(|node| &node.attribute).flat_map(nested_graphs);
+        let nested = graph
+            .node
+            .iter()
+            .flat_map(|node| &node.attribute)
+            .flat_map(nested_graphs);
         graph.node.len() as u64 + nested.map(of).sum::<u64>()
     }
     model.graph.as_ref().map_or(0, of)
@@ -73,7 +79,9 @@ fn check_depth(graph: &GraphProto, depth: usize) -> Result<(), Refused> {
         return Err(limit(format!("graphs nested deeper than {NESTING_MAX}")));
     }
     let attributes = graph.node.iter().flat_map(|node| &node.attribute);
-    attributes.flat_map(nested_graphs).try_for_each(|nested| check_depth(nested, depth + 1))
+    attributes
+        .flat_map(nested_graphs)
+        .try_for_each(|nested| check_depth(nested, depth + 1))
 }
 
 fn is_default(domain: &str) -> bool {
@@ -81,16 +89,23 @@ fn is_default(domain: &str) -> bool {
 }
 
 fn check_opsets(model: &ModelProto) -> Result<(), Refused> {
-    let mut versions = model.opset_import.iter().filter(|set| is_default(&set.domain));
+    let mut versions = model
+        .opset_import
+        .iter()
+        .filter(|set| is_default(&set.domain));
     let version = versions.next().map(|set| set.version);
     if versions.next().is_some() {
         return Err(Refused::bad("imports the default operator set twice"));
     }
     if !version.is_some_and(|version| OPSETS.contains(&version)) {
-        return Err(operator(format!("operator set {version:?}, 9 to 18 are admitted")));
+        return Err(operator(format!(
+            "operator set {version:?}, 9 to 18 are admitted"
+        )));
     }
     if !model.functions.is_empty() || !model.training_info.is_empty() {
-        return Err(operator("local functions and training graphs are not admitted"));
+        return Err(operator(
+            "local functions and training graphs are not admitted",
+        ));
     }
     Ok(())
 }
@@ -106,7 +121,10 @@ fn check_node(node: &NodeProto) -> Result<(), Refused> {
     let mut seen = BTreeSet::new();
     for attribute in &node.attribute {
         if !seen.insert(attribute.name.as_str()) || !attribute.ref_attr_name.is_empty() {
-            return Err(Refused::bad(format!("{name} repeats attribute {}", attribute.name)));
+            return Err(Refused::bad(format!(
+                "{name} repeats attribute {}",
+                attribute.name
+            )));
         }
         check_attribute(node, attribute)?;
     }
@@ -121,14 +139,25 @@ fn check_attribute(node: &NodeProto, attribute: &AttributeProto) -> Result<(), R
         || !attribute.sparse_tensors.is_empty()
         || !attribute.type_protos.is_empty();
     if odd {
-        return Err(element_type(format!("attribute {} of {}", attribute.name, node.op_type)));
+        return Err(element_type(format!(
+            "attribute {} of {}",
+            attribute.name, node.op_type
+        )));
     }
-    attribute.t.iter().chain(&attribute.tensors).try_for_each(check_tensor)
+    attribute
+        .t
+        .iter()
+        .chain(&attribute.tensors)
+        .try_for_each(check_tensor)
 }
 
 /// Forms of admitted operators that tract ignores, panics on or computes unlike the standard.
 fn check_variant(node: &NodeProto) -> Result<(), Refused> {
-    let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
+    let attribute = |name: &str| {
+        node.attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
+    };
     let refuse = |what: &str| Err(operator(format!("{} with {what}", node.op_type)));
     match node.op_type.as_str() {
         "GRU" if attribute("linear_before_reset").is_some_and(|a| a.i != 0) => {
@@ -141,11 +170,16 @@ fn check_variant(node: &NodeProto) -> Result<(), Refused> {
                 None => Ok(()),
             }
         }
+        "MaxPool" if node.output.get(1).is_some_and(|name| !name.is_empty()) => refuse("indices"),
         "Dropout" if node.input.get(2).is_some_and(|name| !name.is_empty()) => {
             refuse("training_mode")
         }
         "Cast" | "EyeLike" => {
-            let name = if node.op_type == "Cast" { "to" } else { "dtype" };
+            let name = if node.op_type == "Cast" {
+                "to"
+            } else {
+                "dtype"
+            };
             attribute(name).map_or(Ok(()), |a| {
                 let code = i32::try_from(a.i).unwrap_or(-1);
                 dtype_of(code).map(|_| ())
@@ -166,7 +200,9 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), Refused> {
     let name = &tensor.name;
     let external = tensor.data_location == Some(tensor_proto::DataLocation::External as i32);
     if external || !tensor.external_data.is_empty() {
-        return Err(element_type(format!("data of {name} lies outside the file")));
+        return Err(element_type(format!(
+            "data of {name} lies outside the file"
+        )));
     }
     let dtype = dtype_of(tensor.data_type)?;
     if tensor.dims.len() > TENSOR_RANK_MAX {
@@ -183,7 +219,9 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), Refused> {
         (tensor.raw_data.len(), bytes)
     };
     if held as u64 != needed || tensor.segment.is_some() {
-        return Err(Refused::bad(format!("{name} holds {held}, its shape needs {needed}")));
+        return Err(Refused::bad(format!(
+            "{name} holds {held}, its shape needs {needed}"
+        )));
     }
     Ok(())
 }
@@ -201,7 +239,10 @@ fn check_ports(graph: &GraphProto) -> Result<(), Refused> {
     let (inputs, outputs) = (inputs_of(graph)?, outputs_of(graph)?);
     if inputs.len() > INPUT_TENSORS_MAX || outputs.len() > OUTPUTS_MAX {
         let counts = (inputs.len(), outputs.len());
-        return Err(limit(format!("{} inputs and {} outputs", counts.0, counts.1)));
+        return Err(limit(format!(
+            "{} inputs and {} outputs",
+            counts.0, counts.1
+        )));
     }
     if outputs.is_empty() {
         return Err(Refused::bad("has no output"));
@@ -209,7 +250,10 @@ fn check_ports(graph: &GraphProto) -> Result<(), Refused> {
     for port in inputs.iter().chain(&outputs) {
         let rank = port.axes.as_ref().map_or(0, Vec::len);
         if rank > TENSOR_RANK_MAX || port.name.len() > TENSOR_NAME_BYTES_MAX {
-            return Err(limit(format!("{} has {rank} axes or too long a name", port.name)));
+            return Err(limit(format!(
+                "{} has {rank} axes or too long a name",
+                port.name
+            )));
         }
     }
     Ok(())
@@ -220,26 +264,55 @@ fn check_names(graph: &GraphProto) -> Result<(), Refused> {
     let mut defined = BTreeSet::new();
     let mut define = |name: &'_ str| {
         if name.is_empty() || !defined.insert(name.to_owned()) {
-            return Err(Refused::bad(format!("name {name:?} is empty or has two origins")));
+            return Err(Refused::bad(format!(
+                "name {name:?} is empty or has two origins"
+            )));
         }
         Ok(())
     };
     let held: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    graph.initializer.iter().try_for_each(|tensor| define(&tensor.name))?;
-    let free = graph.input.iter().filter(|input| !held.contains(input.name.as_str()));
-    free.map(|input| input.name.as_str()).try_for_each(&mut define)?;
-    let made = graph.node.iter().flat_map(|node| &node.output).filter(|name| !name.is_empty());
+    graph
+        .initializer
+        .iter()
+        .try_for_each(|tensor| define(&tensor.name))?;
+    let free = graph
+        .input
+        .iter()
+        .filter(|input| !held.contains(input.name.as_str()));
+    free.map(|input| input.name.as_str())
+        .try_for_each(&mut define)?;
+    let made = graph
+        .node
+        .iter()
+        .flat_map(|node| &node.output)
+        .filter(|name| !name.is_empty());
     made.map(String::as_str).try_for_each(&mut define)?;
-    if let Some(node) = graph.node.iter().find(|node| node.output.iter().all(String::is_empty)) {
+    if let Some(node) = graph
+        .node
+        .iter()
+        .find(|node| node.output.iter().all(String::is_empty))
+    {
         return Err(Refused::bad(format!("a {} without outputs", node.op_type)));
     }
-    let used = graph.node.iter().flat_map(|node| &node.input).filter(|name| !name.is_empty());
+    let used = graph
+        .node
+        .iter()
+        .flat_map(|node| &node.input)
+        .filter(|name| !name.is_empty());
     let asked = graph.output.iter().map(|output| &output.name);
     if let Some(name) = used.chain(asked).find(|name| !defined.contains(*name)) {
         return Err(Refused::bad(format!("nothing makes {name:?}")));
     }
-    let outputs: BTreeSet<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
-    let inputs: BTreeSet<&str> = graph.input.iter().map(|input| input.name.as_str()).collect();
+    let outputs: BTreeSet<&str> = graph
+        .output
+        .iter()
+        .map(|output| output.name.as_str())
+        .collect();
+    let inputs: BTreeSet<&str> = graph
+        .input
+        .iter()
+        .map(|input| input.name.as_str())
+        .collect();
     if outputs.len() != graph.output.len() || inputs.len() != graph.input.len() {
         return Err(Refused::bad("an input or output is listed twice"));
     }

@@ -38,18 +38,35 @@ fn element_width(node: &NodeProto) -> f64 {
     if node.op_type != "ConstantOfShape" {
         return 1.0;
     }
-    let value = node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
-    value.and_then(|t| dtype_of(t.data_type).ok()).map_or(4.0, |dtype| dtype.width() as f64)
+    let value = node
+        .attribute
+        .iter()
+        .find(|a| a.name == "value")
+        .and_then(|a| a.t.as_ref());
+    value
+        .and_then(|t| dtype_of(t.data_type).ok())
+        .map_or(4.0, |dtype| dtype.width() as f64)
 }
 
 impl<'a> Constants<'a> {
     fn of(graph: &'a GraphProto) -> Self {
-        let held = graph.initializer.iter().filter_map(|t| Some((t.name.as_str(), numbers(t)?)));
+        let held = graph
+            .initializer
+            .iter()
+            .filter_map(|t| Some((t.name.as_str(), numbers(t)?)));
         let made = graph.node.iter().filter(|node| node.op_type == "Constant");
         let made = made.filter_map(|node| {
             let name = node.output.first()?.as_str();
-            let tensor = node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
-            let ints = node.attribute.iter().find(|a| a.name == "value_ints").map(|a| &a.ints);
+            let tensor = node
+                .attribute
+                .iter()
+                .find(|a| a.name == "value")
+                .and_then(|a| a.t.as_ref());
+            let ints = node
+                .attribute
+                .iter()
+                .find(|a| a.name == "value_ints")
+                .map(|a| &a.ints);
             let values = match (tensor, ints) {
                 (Some(tensor), _) => numbers(tensor)?,
                 (None, Some(ints)) => ints.iter().map(|value| *value as f64).collect(),
@@ -61,7 +78,9 @@ impl<'a> Constants<'a> {
     }
 
     fn input(&self, node: &NodeProto, index: usize) -> Option<&[f64]> {
-        self.0.get(node.input.get(index)?.as_str()).map(Vec::as_slice)
+        self.0
+            .get(node.input.get(index)?.as_str())
+            .map(Vec::as_slice)
     }
 
     fn scalar(&self, node: &NodeProto, index: usize) -> Option<f64> {
@@ -80,7 +99,9 @@ impl<'a> Constants<'a> {
             "Expand" | "Tile" => self.input(node, 1).map(product),
             "OneHot" => self.scalar(node, 1),
             "Resize" => self.input(node, 3).map(product),
-            "Pad" => self.input(node, 1).map(|pads| pads.iter().copied().fold(0.0, f64::max)),
+            "Pad" => self
+                .input(node, 1)
+                .map(|pads| pads.iter().copied().fold(0.0, f64::max)),
             "Range" => {
                 let (start, limit) = (self.scalar(node, 0)?, self.scalar(node, 1)?);
                 Some(((limit - start) / self.scalar(node, 2)?).ceil())
@@ -94,13 +115,26 @@ fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
     use protocol::result::Dtype;
     volume_of(tensor).filter(|volume| *volume <= SHAPE_LENGTH_MAX)?;
     let raw = &tensor.raw_data;
-    let from_raw = |width: usize, read: fn(&[u8]) -> f64| raw.chunks_exact(width).map(read).collect();
+    let from_raw =
+        |width: usize, read: fn(&[u8]) -> f64| raw.chunks_exact(width).map(read).collect();
     Some(match (dtype_of(tensor.data_type).ok()?, raw.is_empty()) {
-        (Dtype::I64, true) => tensor.int64_data.iter().map(|value| *value as f64).collect(),
+        (Dtype::I64, true) => tensor
+            .int64_data
+            .iter()
+            .map(|value| *value as f64)
+            .collect(),
         (Dtype::I64, false) => from_raw(8, |b| i64::from_le_bytes(fixed(b)) as f64),
-        (Dtype::I32, true) => tensor.int32_data.iter().map(|value| f64::from(*value)).collect(),
+        (Dtype::I32, true) => tensor
+            .int32_data
+            .iter()
+            .map(|value| f64::from(*value))
+            .collect(),
         (Dtype::I32, false) => from_raw(4, |b| f64::from(i32::from_le_bytes(fixed(b)))),
-        (Dtype::F32, true) => tensor.float_data.iter().map(|value| f64::from(*value)).collect(),
+        (Dtype::F32, true) => tensor
+            .float_data
+            .iter()
+            .map(|value| f64::from(*value))
+            .collect(),
         (Dtype::F32, false) => from_raw(4, |b| f64::from(f32::from_le_bytes(fixed(b)))),
         (Dtype::U8 | Dtype::I8 | Dtype::Bool, _) => return None,
     })

@@ -68,7 +68,10 @@ pub fn manifest_of(
         name: name.to_owned(),
         licence: licence.to_owned(),
         file: FileDigest::of(file),
-        inputs: inputs.iter().map(|port| input(port, free_axis_max)).collect::<Result<_, _>>()?,
+        inputs: inputs
+            .iter()
+            .map(|port| input(port, free_axis_max))
+            .collect::<Result<_, _>>()?,
         outputs: outputs.iter().map(output).collect::<Result<_, _>>()?,
     };
     manifest.check()?;
@@ -76,7 +79,9 @@ pub fn manifest_of(
 }
 
 fn axes(port: &Port) -> Result<&[Axis], DescribeError> {
-    port.axes.as_deref().ok_or_else(|| DescribeError::NoShape(port.name.clone()))
+    port.axes
+        .as_deref()
+        .ok_or_else(|| DescribeError::NoShape(port.name.clone()))
 }
 
 fn input(port: &Port, free_axis_max: u64) -> Result<InputSpec, DescribeError> {
@@ -84,10 +89,18 @@ fn input(port: &Port, free_axis_max: u64) -> Result<InputSpec, DescribeError> {
         Axis::Fixed(length) => DimSpec::Fixed(*length),
         Axis::Free(_) => DimSpec::UpTo(free_axis_max),
     });
-    Ok(InputSpec { name: port.name.clone(), dtype: port.dtype, dims: dims.collect() })
+    Ok(InputSpec {
+        name: port.name.clone(),
+        dtype: port.dtype,
+        dims: dims.collect(),
+    })
 }
 
 fn output(port: &Port) -> Result<OutputSpec, DescribeError> {
     let rank = u8::try_from(axes(port)?.len()).unwrap_or(u8::MAX);
-    Ok(OutputSpec { name: port.name.clone(), dtype: port.dtype, rank })
+    Ok(OutputSpec {
+        name: port.name.clone(),
+        dtype: port.dtype,
+        rank,
+    })
 }

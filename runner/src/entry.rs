@@ -11,11 +11,11 @@ use protocol::codec::{decode_canonical, encode};
 use protocol::job::DeclineReason;
 use protocol::manifest::{INPUT_BUNDLE_BYTES_MAX, MODEL_FILE_BYTES_MAX};
 
+use crate::ENGINE_PROBE;
 use crate::pins::PrepareError;
 use crate::prepared::{Prepared, prepare};
 use crate::report::{Report, Verdict};
 use crate::request::{TASK_BYTES_MAX, Task};
-use crate::ENGINE_PROBE;
 
 /// The name of an attack fits here.
 const ATTACK_BYTES_MAX: u64 = 256;

@@ -32,9 +32,9 @@ enum Charge {
     Free,
     /// One per element read or written.
     Moves,
-    /// Eight per element: transcendental functions, divisions, conversions.
+    /// Eight per element written: transcendental functions, divisions, conversions.
     Heavy,
-    /// Thirty-two per element: sorting, and interpolation with its taps.
+    /// Thirty-two per element read or written: sorting, and interpolation with its taps.
     Taps,
     /// Multiply-adds of a product, a convolution, or the taps of a window.
     Shaped,
@@ -46,10 +46,98 @@ use Charge::{Free, Heavy, Loop, Moves, Shaped, Taps};
 
 /// Every typed operator that an admitted ONNX operator becomes.
 const TABLE: &[(&str, Charge)] = &[
+    ("Const", Free),
+    ("Source", Free),
+    ("Abs", Moves),
+    ("Add", Moves),
+    ("AddAxis", Moves),
+    ("And", Moves),
+    ("Ceil", Moves),
+    ("Concat", Moves),
+    ("CumSum", Moves),
+    ("Dropout", Moves),
+    ("Eq", Moves),
+    ("Floor", Moves),
+    ("GT", Moves),
+    ("GTE", Moves),
+    ("Gather", Moves),
+    ("GatherElements", Moves),
+    ("GatherNd", Moves),
+    ("HardSwish", Moves),
+    ("Identity", Moves),
+    ("Iff", Moves),
+    ("IsInf", Moves),
+    ("IsNan", Moves),
+    ("LT", Moves),
+    ("LTE", Moves),
+    ("LeakyRelu", Moves),
+    ("Max", Moves),
+    ("Min", Moves),
+    ("MoveAxis", Moves),
+    ("Mul", Moves),
+    ("MultiBroadcastTo", Moves),
+    ("Neg", Moves),
+    ("Not", Moves),
+    ("Onehot", Moves),
+    ("Or", Moves),
+    ("Pad", Moves),
+    ("Reduce<ArgMax(false)>", Moves),
+    ("Reduce<ArgMax(true)>", Moves),
+    ("Reduce<ArgMin(false)>", Moves),
+    ("Reduce<ArgMin(true)>", Moves),
+    ("Reduce<Max>", Moves),
+    ("Reduce<Min>", Moves),
+    ("Reduce<Prod>", Moves),
+    ("Reduce<Sum>", Moves),
+    ("Reshape", Moves),
+    ("RmAxis", Moves),
+    ("RoundHalfToEven", Moves),
+    ("ScatterElements", Moves),
+    ("ScatterNd", Moves),
+    ("Sign", Moves),
+    ("Slice", Moves),
+    ("Square", Moves),
+    ("StridedSlice", Moves),
+    ("Sub", Moves),
+    ("Tile", Moves),
+    ("Trilu", Moves),
+    ("Xor", Moves),
+    ("Cast", Heavy),
+    ("Cos", Heavy),
+    ("DequantizeLinearF32", Heavy),
+    ("Div", Heavy),
+    ("DynamicQuantizeLinearU8", Heavy),
+    ("Erf", Heavy),
+    ("Exp", Heavy),
+    ("Ln", Heavy),
+    ("LstmEpilogue", Heavy),
+    ("Pow", Heavy),
+    ("QuantizeLinearI8", Heavy),
+    ("QuantizeLinearU8", Heavy),
+    ("Recip", Heavy),
+    ("Rem", Heavy),
+    ("Rsqrt", Heavy),
+    ("Sigmoid", Heavy),
+    ("Sin", Heavy),
+    ("Softmax", Heavy),
+    ("Sqrt", Heavy),
+    ("Tanh", Heavy),
+    ("Resize", Taps),
+    ("Topk", Taps),
+    ("Conv", Shaped),
+    ("Deconv", Shaped),
+    ("EinSum", Shaped),
+    ("Lrn", Shaped),
+    ("MaxPool", Shaped),
+    ("SumPool", Shaped),
+    ("Scan", Loop),
 ];
 
 fn charge_of(name: &str) -> Option<Charge> {
-    TABLE.iter().find(|(listed, _)| *listed == name).map(|(_, charge)| *charge)
+    TABLE
+        .iter()
+        .find(|(listed, _)| *listed == name)
+        .map(|(_, charge)| *charge)
 }
 
 /// The work of a typed graph.
@@ -64,20 +152,26 @@ pub(crate) fn work_of(model: &TypedModel) -> Result<u64, Refused> {
 /// The number of elements in a tensor; a shape that depends on data is refused.
 pub(crate) fn volume(fact: &TypedFact) -> Result<u64, Refused> {
     let dims = fact.shape.as_concrete().ok_or_else(|| {
-        Refused::new(Refusal::UnsupportedOp, format!("shape {:?} depends on data", fact.shape))
+        Refused::new(
+            Refusal::UnsupportedOp,
+            format!("shape {:?} depends on data", fact.shape),
+        )
     })?;
-    Ok(dims.iter().fold(1_u64, |volume, dim| volume.saturating_mul(*dim as u64)))
+    Ok(dims
+        .iter()
+        .fold(1_u64, |volume, dim| volume.saturating_mul(*dim as u64)))
 }
 
 fn volumes<'a>(facts: impl IntoIterator<Item = &'a TypedFact>) -> Result<u64, Refused> {
-    facts.into_iter().try_fold(0_u64, |sum, fact| Ok(sum.saturating_add(volume(fact)?)))
+    facts
+        .into_iter()
+        .try_fold(0_u64, |sum, fact| Ok(sum.saturating_add(volume(fact)?)))
 }
 
 fn node_work(model: &TypedModel, node: &TypedNode) -> Result<u64, Refused> {
     let name = node.op.name();
-    let charge = charge_of(&name).ok_or_else(|| {
-        Refused::new(Refusal::UnsupportedOp, format!("{name} has no price"))
-    })?;
+    let charge = charge_of(&name)
+        .ok_or_else(|| Refused::new(Refusal::UnsupportedOp, format!("{name} has no price")))?;
     let inputs = node
         .inputs
         .iter()
@@ -85,11 +179,12 @@ fn node_work(model: &TypedModel, node: &TypedNode) -> Result<u64, Refused> {
         .collect::<TractResult<Vec<_>>>()
         .map_err(|error| Refused::bad(error.to_string()))?;
     let outputs: Vec<&TypedFact> = node.outputs.iter().map(|outlet| &outlet.fact).collect();
-    let moved = volumes(inputs.iter().copied())?.saturating_add(volumes(outputs.iter().copied())?);
+    let written = volumes(outputs.iter().copied())?;
+    let moved = volumes(inputs.iter().copied())?.saturating_add(written);
     Ok(match charge {
         Free => 0,
         Moves => moved,
-        Heavy => moved.saturating_mul(8),
+        Heavy => moved.saturating_add(written.saturating_mul(7)),
         Taps => moved.saturating_mul(32),
         Shaped => moved.saturating_add(shaped_work(node, &inputs, &outputs)?),
         Loop => moved.saturating_add(loop_work(node, &inputs)?),
@@ -138,26 +233,39 @@ fn shaped_work(
         let channels = channels.get(1).copied().unwrap_or(1);
         return Ok(written.saturating_mul(channels.saturating_add(8)));
     }
-    Err(Refused::new(Refusal::UnsupportedOp, format!("{} has no price", node.op.name())))
+    Err(Refused::new(
+        Refusal::UnsupportedOp,
+        format!("{} has no price", node.op.name()),
+    ))
 }
 
 /// The lengths of all axes multiplied: each point of that space is one multiply-add per product.
 fn einsum_work(op: &EinSum, inputs: &[&TypedFact]) -> Result<u64, Refused> {
-    let shapes = inputs.iter().map(|fact| dims(fact)).collect::<Result<Vec<_>, _>>()?;
+    let shapes = inputs
+        .iter()
+        .map(|fact| dims(fact))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut space = 1_u64;
     for axis in op.axes.iter_all_axes() {
         let lengths = axis.inputs.iter().zip(&shapes);
-        let lengths = lengths.flat_map(|(places, shape)| places.iter().filter_map(|p| shape.get(*p)));
+        let lengths =
+            lengths.flat_map(|(places, shape)| places.iter().filter_map(|p| shape.get(*p)));
         space = space.saturating_mul(lengths.copied().max().unwrap_or(1));
     }
-    let operands = if op.q_params.is_some() { 2 } else { op.axes.input_count() as u64 };
+    let operands = if op.q_params.is_some() {
+        2
+    } else {
+        op.axes.input_count() as u64
+    };
     Ok(space.saturating_mul(operands.saturating_sub(1).max(1)))
 }
 
 fn loop_work(node: &TypedNode, inputs: &[&TypedFact]) -> Result<u64, Refused> {
     let no_price = || Refused::new(Refusal::UnsupportedOp, "a loop without a count".to_owned());
     let scan = node.op_as::<Scan>().ok_or_else(no_price)?;
-    let count = scan.iteration_count(inputs).and_then(|count| count.to_usize().ok());
+    let count = scan
+        .iteration_count(inputs)
+        .and_then(|count| count.to_usize().ok());
     let iterations = count.ok_or_else(no_price)? as u64;
     Ok(work_of(&scan.body)?.saturating_mul(iterations))
 }
@@ -207,6 +315,9 @@ mod tests {
         assert_eq!(listed.len(), TABLE.len(), "a name is listed twice");
         let missing: Vec<_> = seen.difference(&listed).collect();
         let unused: Vec<_> = listed.difference(&seen).collect();
-        assert!(missing.is_empty() && unused.is_empty(), "no price: {missing:?}; unused: {unused:?}");
+        assert!(
+            missing.is_empty() && unused.is_empty(),
+            "no price: {missing:?}; unused: {unused:?}"
+        );
     }
 }

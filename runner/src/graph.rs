@@ -9,8 +9,9 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModelExt};
 
 use crate::operators::{Growth, growth_of};
-use crate::proto::{Axis, Port, Refused, inputs_of, graph_of};
+use crate::proto::{Axis, Port, Refused, graph_of, inputs_of};
 use crate::report::Refusal;
+use crate::tensor::datum;
 
 /// A typed graph, and what building it has already cost.
 pub(crate) struct Typed {
@@ -27,7 +28,11 @@ fn mismatch(why: impl Into<String>) -> Refused {
 pub(crate) fn check_inputs(model: &ModelProto, given: &[InputTensor]) -> Result<(), Refused> {
     let declared = inputs_of(graph_of(model)?)?;
     if declared.len() != given.len() {
-        return Err(mismatch(format!("{} inputs, not {}", declared.len(), given.len())));
+        return Err(mismatch(format!(
+            "{} inputs, not {}",
+            declared.len(),
+            given.len()
+        )));
     }
     let mut lengths = std::collections::BTreeMap::new();
     for (port, tensor) in declared.iter().zip(given) {
@@ -45,7 +50,9 @@ fn check_input(
     if *name != given.name || port.dtype != given.dtype {
         return Err(mismatch(format!("input {name} of {}", port.dtype)));
     }
-    let Some(axes) = &port.axes else { return Ok(()) };
+    let Some(axes) = &port.axes else {
+        return Ok(());
+    };
     if axes.len() != given.dims.len() {
         return Err(mismatch(format!("input {name} has {} axes", axes.len())));
     }
@@ -56,7 +63,10 @@ fn check_input(
             Axis::Free(Some(symbol)) => lengths.entry(symbol.clone()).or_insert(*dim) == dim,
         };
         if !fits {
-            return Err(mismatch(format!("input {name} may not have shape {:?}", given.dims)));
+            return Err(mismatch(format!(
+                "input {name} may not have shape {:?}",
+                given.dims
+            )));
         }
     }
     Ok(())
@@ -67,15 +77,22 @@ fn check_input(
 /// Neither symbols nor value hints reach tract, whose parser and unifier would judge text that a
 /// stranger wrote; node names must be unique there and need not be in ONNX.
 fn settle(model: &mut ModelProto, given: &[InputTensor]) -> Result<Vec<String>, Refused> {
-    let graph = model.graph.as_mut().ok_or_else(|| Refused::bad("holds no graph"))?;
+    let graph = model
+        .graph
+        .as_mut()
+        .ok_or_else(|| Refused::bad("holds no graph"))?;
     graph.value_info.clear();
     for input in &mut graph.input {
-        let Some(job) = given.iter().find(|tensor| tensor.name == input.name) else { continue };
+        let Some(job) = given.iter().find(|tensor| tensor.name == input.name) else {
+            continue;
+        };
         let dim = |length: &u64| Dimension {
             value: i64::try_from(*length).ok().map(dimension::Value::DimValue),
             ..Dimension::default()
         };
-        let shape = TensorShapeProto { dim: job.dims.iter().map(dim).collect() };
+        let shape = TensorShapeProto {
+            dim: job.dims.iter().map(dim).collect(),
+        };
         if let Some(type_proto::Value::TensorType(tensor)) =
             input.r#type.as_mut().and_then(|t| t.value.as_mut())
         {
@@ -97,10 +114,20 @@ pub(crate) fn build(mut proto: ModelProto, given: &[InputTensor]) -> Result<Type
         .model_for_proto_model(&proto)
         .map_err(|error| Refused::bad(format!("cannot be built: {error:#}")))?;
     drop(proto);
-    model.analyse(false).map_err(|error| mismatch(format!("shapes disagree: {error:#}")))?;
+    for (place, tensor) in given.iter().enumerate() {
+        // An input that is an output too has lost its type while the outputs were read.
+        let dims: TVec<TDim> = tensor.dims.iter().map(|dim| dim.to_dim()).collect();
+        model
+            .set_input_fact(place, InferenceFact::dt_shape(datum(tensor.dtype), dims))
+            .map_err(|error| Refused::bad(format!("input {}: {error:#}", tensor.name)))?;
+    }
+    model
+        .analyse(false)
+        .map_err(|error| mismatch(format!("shapes disagree: {error:#}")))?;
     let folded = folded_work(&model, &operators);
-    let model =
-        model.into_typed().map_err(|error| mismatch(format!("shapes disagree: {error:#}")))?;
+    let model = model
+        .into_typed()
+        .map_err(|error| mismatch(format!("shapes disagree: {error:#}")))?;
     Ok(Typed { model, folded })
 }
 
@@ -112,17 +139,35 @@ fn folded_work(model: &InferenceModel, operators: &[String]) -> u64 {
     };
     let mut total = 0_u64;
     for node in model.nodes() {
-        let operator = node.name.strip_prefix('n').and_then(|index| index.parse::<usize>().ok());
-        let growth = operator.and_then(|index| operators.get(index)).and_then(|op| growth_of(op));
-        let known = node.outputs.iter().all(|outlet| outlet.fact.value.is_concrete());
-        let Some(growth) = growth.filter(|_| known && !node.inputs.is_empty()) else { continue };
-        let read: Vec<u64> =
-            node.inputs.iter().filter_map(|i| model.outlet_fact(*i).ok()).map(volume).collect();
-        let written = node.outputs.iter().fold(0, |sum: u64, o| sum.saturating_add(volume(&o.fact)));
+        let operator = node
+            .name
+            .strip_prefix('n')
+            .and_then(|index| index.parse::<usize>().ok());
+        let growth = operator
+            .and_then(|index| operators.get(index))
+            .and_then(|op| growth_of(op));
+        let known = node
+            .outputs
+            .iter()
+            .all(|outlet| outlet.fact.value.is_concrete());
+        let Some(growth) = growth.filter(|_| known && !node.inputs.is_empty()) else {
+            continue;
+        };
+        let read: Vec<u64> = node
+            .inputs
+            .iter()
+            .filter_map(|i| model.outlet_fact(*i).ok())
+            .map(volume)
+            .collect();
+        let written = node
+            .outputs
+            .iter()
+            .fold(0, |sum: u64, o| sum.saturating_add(volume(&o.fact)));
         let work = match growth {
-            Growth::Linear => {
-                read.iter().fold(written, |sum, next| sum.saturating_add(*next)).saturating_mul(8)
-            }
+            Growth::Linear => read
+                .iter()
+                .fold(written, |sum, next| sum.saturating_add(*next))
+                .saturating_mul(8),
             Growth::Product => {
                 written.saturating_mul(read.iter().copied().max().unwrap_or(1).max(1))
             }

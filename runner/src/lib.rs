@@ -25,8 +25,8 @@
 #![forbid(unsafe_code)]
 
 mod check;
-mod constants;
 pub mod conformance;
+mod constants;
 pub mod describe;
 pub mod entry;
 mod fuel;
@@ -43,10 +43,6 @@ mod tensor;
 
 pub use pins::PrepareError;
 pub use prepared::{Prepared, prepare};
+pub use protocol::engine::{ENGINE_ONNX_GEN, ENGINE_PROBE};
 pub use report::{Refusal, Report, Verdict};
 pub use request::{Request, Task};
-
-/// Engine 0: plays a captured runner, on local chains only.
-pub const ENGINE_PROBE: u16 = 0;
-/// Engine 1: ONNX by tract 0.23.9 with portable kernels, cohort `gen`.
-pub const ENGINE_ONNX_GEN: u16 = 1;

@@ -95,15 +95,24 @@ pub fn read(file: &[u8]) -> Result<Array, NpyError> {
     }
     let dims = shape_of(header)?;
     if dtype.bytes_of(&dims) != Some(elements.len() as u64) {
-        return Err(NpyError::Length { bytes: elements.len(), dims });
+        return Err(NpyError::Length {
+            bytes: elements.len(),
+            dims,
+        });
     }
-    Ok(Array { dtype, dims, elements: elements.to_vec() })
+    Ok(Array {
+        dtype,
+        dims,
+        elements: elements.to_vec(),
+    })
 }
 
 /// What follows a key of the header's dictionary.
 fn value_of<'a>(header: &'a str, key: &str) -> Option<&'a str> {
     let quoted = [format!("'{key}':"), format!("\"{key}\":")];
-    let start = quoted.iter().find_map(|key| Some(header.find(key.as_str())? + key.len()))?;
+    let start = quoted
+        .iter()
+        .find_map(|key| Some(header.find(key.as_str())? + key.len()))?;
     header.get(start..).map(str::trim_start)
 }
 
@@ -132,10 +141,17 @@ const fn descr(dtype: Dtype) -> &'static str {
 fn shape_of(header: &str) -> Result<Vec<u64>, NpyError> {
     let missing = || NpyError::Header("shape");
     let value = value_of(header, "shape").ok_or_else(missing)?;
-    let inside = value.strip_prefix('(').and_then(|value| value.split_once(')'));
+    let inside = value
+        .strip_prefix('(')
+        .and_then(|value| value.split_once(')'));
     let (inside, _) = inside.ok_or_else(missing)?;
-    let lengths = inside.split(',').map(str::trim).filter(|length| !length.is_empty());
-    lengths.map(|length| length.parse().map_err(|_| missing())).collect()
+    let lengths = inside
+        .split(',')
+        .map(str::trim)
+        .filter(|length| !length.is_empty());
+    lengths
+        .map(|length| length.parse().map_err(|_| missing()))
+        .collect()
 }
 
 /// Writes a file of version 1, which every NumPy reads.
@@ -145,12 +161,16 @@ pub fn write(array: &Array) -> Vec<u8> {
     for dim in &array.dims {
         shape.push_str(&format!("{dim}, "));
     }
-    let shape = if array.dims.len() > 1 { shape.trim_end_matches(", ") } else { shape.trim_end() };
+    let shape = if array.dims.len() > 1 {
+        shape.trim_end_matches(", ")
+    } else {
+        shape.trim_end()
+    };
     let mut header = format!(
         "{{'descr': '{}', 'fortran_order': False, 'shape': ({shape}), }}",
         descr(array.dtype)
     );
-    while (MAGIC.len() + 4 + header.len() + 1) % 64 != 0 {
+    while !(MAGIC.len() + 4 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
     }
     header.push('\n');
@@ -165,8 +185,17 @@ pub fn write(array: &Array) -> Vec<u8> {
 
 impl From<&OutputTensor> for Array {
     fn from(output: &OutputTensor) -> Self {
-        let OutputTensor { dtype, dims, elements, .. } = output;
-        Self { dtype: *dtype, dims: dims.clone(), elements: elements.clone() }
+        let OutputTensor {
+            dtype,
+            dims,
+            elements,
+            ..
+        } = output;
+        Self {
+            dtype: *dtype,
+            dims: dims.clone(),
+            elements: elements.clone(),
+        }
     }
 }
 
@@ -185,13 +214,24 @@ pub fn bundle(
     let mut inputs = Vec::new();
     let mut bytes = Vec::new();
     for spec in &model.inputs {
-        let place = arrays.iter().position(|(name, _)| name.as_ref() == Some(&spec.name));
+        let place = arrays
+            .iter()
+            .position(|(name, _)| name.as_ref() == Some(&spec.name));
         let place = place.ok_or_else(|| BundleError::Name(spec.name.clone()))?;
         let (_, array) = arrays.swap_remove(place);
         let offset = bytes.len() as u64;
-        let Array { dtype, dims, elements } = array;
+        let Array {
+            dtype,
+            dims,
+            elements,
+        } = array;
         bytes.extend_from_slice(&elements);
-        inputs.push(InputTensor { name: spec.name.clone(), dtype, dims, offset });
+        inputs.push(InputTensor {
+            name: spec.name.clone(),
+            dtype,
+            dims,
+            offset,
+        });
     }
     if let Some((name, _)) = arrays.pop() {
         return Err(BundleError::Name(name.unwrap_or_default()));
@@ -199,8 +239,11 @@ pub fn bundle(
     if bytes.len() as u64 > INPUT_BUNDLE_BYTES_MAX {
         return Err(BundleError::TooLong { bytes: bytes.len() });
     }
-    let manifest =
-        InputManifest { version: MANIFEST_VERSION, inputs, bundle: FileDigest::of(&bytes) };
+    let manifest = InputManifest {
+        version: MANIFEST_VERSION,
+        inputs,
+        bundle: FileDigest::of(&bytes),
+    };
     manifest.check()?;
     model.accepts(&manifest)?;
     Ok((manifest, bytes))
@@ -215,7 +258,11 @@ mod tests {
         for dtype in Dtype::ALL {
             for dims in [vec![], vec![3], vec![2, 3], vec![1, 1, 8, 8]] {
                 let length = usize::try_from(dtype.bytes_of(&dims).unwrap()).unwrap();
-                let array = Array { dtype, dims, elements: vec![1; length] };
+                let array = Array {
+                    dtype,
+                    dims,
+                    elements: vec![1; length],
+                };
                 let file = write(&array);
                 assert_eq!((file.len() - length) % 64, 0, "data must be aligned");
                 assert_eq!(read(&file), Ok(array));
@@ -228,7 +275,10 @@ mod tests {
     fn numpy_files_are_read() {
         let digit = include_bytes!("../../examples/digits/samples/digit-00.npy");
         let array = read(digit).unwrap();
-        assert_eq!((array.dtype, array.dims.as_slice()), (Dtype::F32, &[1, 1, 8, 8][..]));
+        assert_eq!(
+            (array.dtype, array.dims.as_slice()),
+            (Dtype::F32, &[1, 1, 8, 8][..])
+        );
         assert_eq!(write(&array).as_slice(), digit, "and written alike");
     }
 
@@ -245,12 +295,27 @@ mod tests {
             format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}")
         };
         assert_eq!(read(b"PNG"), Err(NpyError::NotNpy));
-        assert_eq!(file(&header("<f8", "False", "(2,)"), 16), NpyError::Dtype("<f8".into()));
-        assert_eq!(file(&header(">f4", "False", "(2,)"), 8), NpyError::Dtype(">f4".into()));
-        assert_eq!(file(&header("<f4", "True", "(2,)"), 8), NpyError::FortranOrder);
-        let short = NpyError::Length { bytes: 7, dims: vec![2] };
+        assert_eq!(
+            file(&header("<f8", "False", "(2,)"), 16),
+            NpyError::Dtype("<f8".into())
+        );
+        assert_eq!(
+            file(&header(">f4", "False", "(2,)"), 8),
+            NpyError::Dtype(">f4".into())
+        );
+        assert_eq!(
+            file(&header("<f4", "True", "(2,)"), 8),
+            NpyError::FortranOrder
+        );
+        let short = NpyError::Length {
+            bytes: 7,
+            dims: vec![2],
+        };
         assert_eq!(file(&header("<f4", "False", "(2,)"), 7), short);
-        assert_eq!(file(&header("<f4", "False", "(-2,)"), 8), NpyError::Header("shape"));
+        assert_eq!(
+            file(&header("<f4", "False", "(-2,)"), 8),
+            NpyError::Header("shape")
+        );
         let huge = header("<f4", "False", "(18446744073709551615, 8)");
         assert!(matches!(file(&huge, 8), NpyError::Length { .. }));
     }

@@ -147,7 +147,10 @@ pub const ADMITTED: &[(&str, Growth)] = &[
 /// How an admitted operator's work grows; `None` if it is not admitted.
 #[must_use]
 pub fn growth_of(operator: &str) -> Option<Growth> {
-    ADMITTED.iter().find(|(name, _)| *name == operator).map(|(_, growth)| *growth)
+    ADMITTED
+        .iter()
+        .find(|(name, _)| *name == operator)
+        .map(|(_, growth)| *growth)
 }
 
 #[cfg(test)]
@@ -160,15 +163,31 @@ mod tests {
         assert_eq!(names.len(), ADMITTED.len());
         let register = tract_onnx::onnx().op_register.0;
         for name in names {
-            assert!(register.contains_key(*name), "{name} is not an operator of tract");
+            assert!(
+                register.contains_key(*name),
+                "{name} is not an operator of tract"
+            );
         }
     }
 
     #[test]
     fn costly_random_and_data_dependent_operators_are_absent() {
         for name in [
-            "If", "Loop", "Scan", "NonZero", "NonMaxSuppression", "Compress", "DFT", "STFT", "Tan",
-            "Sinh", "RandomNormal", "RandomUniform", "Multinomial", "Attention", "HannWindow",
+            "If",
+            "Loop",
+            "Scan",
+            "NonZero",
+            "NonMaxSuppression",
+            "Compress",
+            "DFT",
+            "STFT",
+            "Tan",
+            "Sinh",
+            "RandomNormal",
+            "RandomUniform",
+            "Multinomial",
+            "Attention",
+            "HannWindow",
         ] {
             assert_eq!(growth_of(name), None, "{name}");
         }

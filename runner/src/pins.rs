@@ -68,7 +68,10 @@ fn pin_gen() -> Result<(), PrepareError> {
     if found == GEN_ISA_SEEN {
         Ok(())
     } else {
-        Err(PrepareError::Isa { expected: GEN_ISA_SEEN, found })
+        Err(PrepareError::Isa {
+            expected: GEN_ISA_SEEN,
+            found,
+        })
     }
 }
 
@@ -119,7 +122,10 @@ mod tests {
             ("TRACT_AVX512_FMA_UNITS", "2"),
             ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2"),
         ] {
-            assert_eq!(check(name, value), Err(PrepareError::Environment(name.to_owned())));
+            assert_eq!(
+                check(name, value),
+                Err(PrepareError::Environment(name.to_owned()))
+            );
         }
     }
 

@@ -43,7 +43,9 @@ impl Prepared {
     #[must_use]
     pub fn run(&self, request: &Request, model: Vec<u8>, bundle: &[u8]) -> Report {
         if self.engine != ENGINE_ONNX_GEN {
-            let verdict = Verdict::Declined { reason: DeclineReason::Unavailable };
+            let verdict = Verdict::Declined {
+                reason: DeclineReason::Unavailable,
+            };
             return Report::new(self.engine, verdict, "this engine runs no models");
         }
         run::run(self.engine, request, model, bundle)

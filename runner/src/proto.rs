@@ -19,7 +19,10 @@ pub(crate) struct Refused {
 
 impl Refused {
     pub(crate) fn new(code: Refusal, why: impl Into<String>) -> Self {
-        Self { code, why: why.into() }
+        Self {
+            code,
+            why: why.into(),
+        }
     }
 
     pub(crate) fn bad(why: impl Into<String>) -> Self {
@@ -40,7 +43,10 @@ pub(crate) fn decode(mut file: &[u8]) -> Result<ModelProto, Refused> {
 
 /// The graph of a decoded model.
 pub(crate) fn graph_of(model: &ModelProto) -> Result<&GraphProto, Refused> {
-    model.graph.as_ref().ok_or_else(|| Refused::bad("holds no graph"))
+    model
+        .graph
+        .as_ref()
+        .ok_or_else(|| Refused::bad("holds no graph"))
 }
 
 /// One axis as the file declares it.
@@ -62,7 +68,10 @@ pub(crate) struct Port {
 /// The inputs a caller must give: those that no initializer already holds.
 pub(crate) fn inputs_of(graph: &GraphProto) -> Result<Vec<Port>, Refused> {
     let held: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let free = graph.input.iter().filter(|input| !held.contains(input.name.as_str()));
+    let free = graph
+        .input
+        .iter()
+        .filter(|input| !held.contains(input.name.as_str()));
     free.map(port).collect()
 }
 
@@ -73,15 +82,30 @@ pub(crate) fn outputs_of(graph: &GraphProto) -> Result<Vec<Port>, Refused> {
 
 fn port(info: &ValueInfoProto) -> Result<Port, Refused> {
     let untyped = || {
-        Refused::new(Refusal::UnsupportedType, format!("{} is not a typed tensor", info.name))
+        Refused::new(
+            Refusal::UnsupportedType,
+            format!("{} is not a typed tensor", info.name),
+        )
     };
-    let value = info.r#type.as_ref().and_then(|t| t.value.as_ref()).ok_or_else(untyped)?;
+    let value = info
+        .r#type
+        .as_ref()
+        .and_then(|t| t.value.as_ref())
+        .ok_or_else(untyped)?;
     let type_proto::Value::TensorType(tensor) = value;
     let dtype = dtype_of(tensor.elem_type)?;
     let axes = tensor.shape.as_ref().map(|shape| {
-        shape.dim.iter().map(|dim| axis(dim.value.as_ref())).collect::<Result<Vec<_>, _>>()
+        shape
+            .dim
+            .iter()
+            .map(|dim| axis(dim.value.as_ref()))
+            .collect::<Result<Vec<_>, _>>()
     });
-    Ok(Port { name: info.name.clone(), dtype, axes: axes.transpose()? })
+    Ok(Port {
+        name: info.name.clone(),
+        dtype,
+        axes: axes.transpose()?,
+    })
 }
 
 fn axis(value: Option<&dimension::Value>) -> Result<Axis, Refused> {
@@ -99,14 +123,22 @@ fn axis(value: Option<&dimension::Value>) -> Result<Axis, Refused> {
 
 /// The element type with an ONNX code, if the engine admits it.
 pub(crate) fn dtype_of(code: i32) -> Result<Dtype, Refused> {
-    u8::try_from(code).ok().and_then(Dtype::from_code).ok_or_else(|| {
-        Refused::new(Refusal::UnsupportedType, format!("element type {code} is not admitted"))
-    })
+    u8::try_from(code)
+        .ok()
+        .and_then(Dtype::from_code)
+        .ok_or_else(|| {
+            Refused::new(
+                Refusal::UnsupportedType,
+                format!("element type {code} is not admitted"),
+            )
+        })
 }
 
 /// The number of elements a tensor declares, if it can be counted.
 pub(crate) fn volume_of(tensor: &TensorProto) -> Option<u64> {
     tensor.dims.iter().try_fold(1_u64, |volume, dim| {
-        u64::try_from(*dim).ok().and_then(|dim| volume.checked_mul(dim))
+        u64::try_from(*dim)
+            .ok()
+            .and_then(|dim| volume.checked_mul(dim))
     })
 }

@@ -84,7 +84,7 @@ pub enum Verdict {
         /// Why.
         reason: DeclineReason,
     },
-    /// The conformance vectors gave this digest.
+    /// The conformance vectors gave the digest that `protocol` expects; another one is a Decline.
     Conformed {
         /// Of all their results.
         digest: Digest,
@@ -114,7 +114,11 @@ impl Report {
         while !remark.is_char_boundary(end) {
             end -= 1;
         }
-        Self { engine, verdict, remark: remark[..end].to_owned() }
+        Self {
+            engine,
+            verdict,
+            remark: remark[..end].to_owned(),
+        }
     }
 
     /// The outcome, result root and fuel to commit to; `None` if there is nothing to sign.
@@ -123,12 +127,14 @@ impl Report {
     #[must_use]
     pub fn signable(&self) -> Option<(Outcome, Digest, Fuel)> {
         match &self.verdict {
-            Verdict::Answered { fuel, blob } => {
-                root_of_blob(blob).ok().map(|root| (Outcome::Ok, root, *fuel))
-            }
-            Verdict::Failed { outcome, code, fuel } => {
-                outcome.root(*code).map(|root| (*outcome, root, *fuel))
-            }
+            Verdict::Answered { fuel, blob } => root_of_blob(blob)
+                .ok()
+                .map(|root| (Outcome::Ok, root, *fuel)),
+            Verdict::Failed {
+                outcome,
+                code,
+                fuel,
+            } => outcome.root(*code).map(|root| (*outcome, root, *fuel)),
             Verdict::Declined { .. } | Verdict::Conformed { .. } => None,
         }
     }
@@ -146,20 +152,34 @@ mod tests {
 
     #[test]
     fn remarks_are_cut_at_a_character() {
-        let verdict = Verdict::Declined { reason: DeclineReason::EnginePanic };
+        let verdict = Verdict::Declined {
+            reason: DeclineReason::EnginePanic,
+        };
         let report = Report::new(1, verdict, &"é".repeat(REMARK_BYTES_MAX));
         assert_eq!(report.remark.len(), REMARK_BYTES_MAX);
         let odd = format!("a{}", "é".repeat(REMARK_BYTES_MAX));
-        let verdict = Verdict::Declined { reason: DeclineReason::EnginePanic };
-        assert_eq!(Report::new(1, verdict, &odd).remark.len(), REMARK_BYTES_MAX - 1);
+        let verdict = Verdict::Declined {
+            reason: DeclineReason::EnginePanic,
+        };
+        assert_eq!(
+            Report::new(1, verdict, &odd).remark.len(),
+            REMARK_BYTES_MAX - 1
+        );
     }
 
     #[test]
     fn a_blob_that_is_no_result_is_not_signable() {
-        let verdict = Verdict::Answered { fuel: Fuel(1), blob: vec![1, 2, 3] };
+        let verdict = Verdict::Answered {
+            fuel: Fuel(1),
+            blob: vec![1, 2, 3],
+        };
         assert_eq!(Report::new(1, verdict, "").signable(), None);
         let code = Refusal::BadModel.code();
-        let failed = Verdict::Failed { outcome: Outcome::EngineRefused, code, fuel: Fuel(9) };
+        let failed = Verdict::Failed {
+            outcome: Outcome::EngineRefused,
+            code,
+            fuel: Fuel(9),
+        };
         let (outcome, root, fuel) = Report::new(1, failed, "").signable().unwrap();
         assert_eq!((outcome, fuel), (Outcome::EngineRefused, Fuel(9)));
         assert_eq!(Some(root), Outcome::EngineRefused.root(1));

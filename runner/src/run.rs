@@ -21,7 +21,12 @@ use crate::tensor;
 /// Why a run ends without an answer.
 enum End {
     /// Fixed by model and input.
-    Failed { outcome: Outcome, code: u32, fuel: u64, why: String },
+    Failed {
+        outcome: Outcome,
+        code: u32,
+        fuel: u64,
+        why: String,
+    },
     /// The host's, or nobody's, fault.
     Declined { reason: DeclineReason, why: String },
 }
@@ -29,7 +34,12 @@ enum End {
 impl End {
     fn refused(refused: Refused, fuel: u64) -> Self {
         let (outcome, code) = (Outcome::EngineRefused, refused.code.code());
-        Self::Failed { outcome, code, fuel, why: refused.why }
+        Self::Failed {
+            outcome,
+            code,
+            fuel,
+            why: refused.why,
+        }
     }
 }
 
@@ -38,15 +48,30 @@ pub(crate) fn run(engine: u16, request: &Request, model: Vec<u8>, bundle: &[u8])
     let ran = catch_unwind(AssertUnwindSafe(|| phases(request, model, bundle)));
     let (verdict, why) = match ran {
         Ok(Ok(verdict)) => (verdict, String::new()),
-        Ok(Err(End::Failed { outcome, code, fuel, why })) => {
-            (Verdict::Failed { outcome, code, fuel: Fuel(fuel) }, why)
-        }
+        Ok(Err(End::Failed {
+            outcome,
+            code,
+            fuel,
+            why,
+        })) => (
+            Verdict::Failed {
+                outcome,
+                code,
+                fuel: Fuel(fuel),
+            },
+            why,
+        ),
         Ok(Err(End::Declined { reason, why })) => (Verdict::Declined { reason }, why),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             let why = format!("the engine panicked: {}", text.unwrap_or("no reason given"));
-            (Verdict::Declined { reason: DeclineReason::EnginePanic }, why)
+            (
+                Verdict::Declined {
+                    reason: DeclineReason::EnginePanic,
+                },
+                why,
+            )
         }
     };
     Report::new(engine, verdict, &why)
@@ -68,28 +93,44 @@ fn phases(request: &Request, file: Vec<u8>, bundle: &[u8]) -> Result<Verdict, En
     check(&proto).map_err(refused)?;
     check_request(request).map_err(refused)?;
     check_inputs(&proto, &request.input.inputs).map_err(refused)?;
-    let ports = wanted(request, &outputs_of(graph_of(&proto).map_err(refused)?).map_err(refused)?)
-        .map_err(refused)?;
+    let declared = graph_of(&proto).and_then(outputs_of).map_err(refused)?;
+    let ports = wanted(request, &declared).map_err(refused)?;
     let Typed { mut model, folded } = build(proto, &request.input.inputs).map_err(refused)?;
     let work = work_of(&model).map_err(refused)?;
     let total = parsed.saturating_add(folded).saturating_add(work);
     check_tensors(&model).map_err(refused)?;
-    let shapes = select(&mut model, &ports).map_err(refused)?;
+    let shapes = select(&mut model, &ports, &declared).map_err(refused)?;
     if total > limit {
         return Err(exhausted(total, parsed));
     }
     if too_large(&ports, &shapes, request.out_bytes) {
-        let why = format!("the output blob would be longer than {} bytes", request.out_bytes);
+        let why = format!(
+            "the output blob would be longer than {} bytes",
+            request.out_bytes
+        );
         let outcome = Outcome::OutputTooLarge;
-        return Err(End::Failed { outcome, code: 0, fuel: total, why });
+        return Err(End::Failed {
+            outcome,
+            code: 0,
+            fuel: total,
+            why,
+        });
     }
     let blob = execute(model, request, bundle, &ports, &shapes, total, cap(parsed))?;
-    Ok(Verdict::Answered { fuel: Fuel(total), blob })
+    Ok(Verdict::Answered {
+        fuel: Fuel(total),
+        blob,
+    })
 }
 
 fn exhausted(needed: u64, fuel: u64) -> End {
     let why = format!("needs {needed} fuel");
-    End::Failed { outcome: Outcome::FuelExhausted, code: 0, fuel, why }
+    End::Failed {
+        outcome: Outcome::FuelExhausted,
+        code: 0,
+        fuel,
+        why,
+    }
 }
 
 /// The files must be those the manifests name. Were they not, this host would be at fault, and a
@@ -102,7 +143,10 @@ fn check_files(request: &Request, file: &[u8], bundle: &[u8]) -> Result<(), End>
         return Ok(());
     }
     let why = "the model or the bundle is not the file its manifest names".to_owned();
-    Err(End::Declined { reason: DeclineReason::Unavailable, why })
+    Err(End::Declined {
+        reason: DeclineReason::Unavailable,
+        why,
+    })
 }
 
 /// What submitting already refuses, for jobs that were submitted elsewhere.
@@ -110,7 +154,10 @@ fn check_request(request: &Request) -> Result<(), Refused> {
     if request.model.kind != ModelKind::Onnx {
         return Err(Refused::bad("the manifest does not name an ONNX model"));
     }
-    request.model.check().map_err(|error| Refused::bad(error.to_string()))?;
+    request
+        .model
+        .check()
+        .map_err(|error| Refused::bad(error.to_string()))?;
     let mismatch = |error: protocol::manifest::ManifestError| {
         Refused::new(Refusal::ShapeMismatch, error.to_string())
     };
@@ -130,7 +177,9 @@ fn wanted(request: &Request, declared: &[Port]) -> Result<Vec<Port>, Refused> {
                 && rank.is_none_or(|rank| rank == usize::from(spec.rank))
         });
     if !agree {
-        return Err(mismatch("the manifest lists other outputs than the graph".to_owned()));
+        return Err(mismatch(
+            "the manifest lists other outputs than the graph".to_owned(),
+        ));
     }
     let mut names: Vec<&str> = request.outputs.iter().map(String::as_str).collect();
     if names.is_empty() {
@@ -141,7 +190,11 @@ fn wanted(request: &Request, declared: &[Port]) -> Result<Vec<Port>, Refused> {
         let port = declared.iter().find(|port| port.name == name);
         match port {
             Some(port) if !ports.contains(port) => ports.push(port.clone()),
-            _ => return Err(mismatch(format!("output {name:?} is unknown or asked for twice"))),
+            _ => {
+                return Err(mismatch(format!(
+                    "output {name:?} is unknown or asked for twice"
+                )));
+            }
         }
     }
     Ok(ports)
@@ -161,27 +214,46 @@ fn check_tensors(model: &TypedModel) -> Result<(), Refused> {
 }
 
 /// Narrows the graph to the wanted outputs and returns their shapes.
-fn select(model: &mut TypedModel, ports: &[Port]) -> Result<Vec<Vec<u64>>, Refused> {
+///
+/// Outlets are found by their place in the graph's list: equal constants become one outlet with one
+/// label, and an input that is an output keeps its own.
+fn select(
+    model: &mut TypedModel,
+    ports: &[Port],
+    declared: &[Port],
+) -> Result<Vec<Vec<u64>>, Refused> {
     let mismatch = |why: String| Refused::new(Refusal::OutputMismatch, why);
+    let bad = |error: TractError| Refused::bad(format!("{error:#}"));
+    let all = model.output_outlets().map_err(bad)?.to_vec();
     let mut outlets = Vec::new();
     let mut shapes = Vec::new();
-    let all = model.output_outlets().map_err(|error| Refused::bad(error.to_string()))?.to_vec();
     for port in ports {
-        let label = |outlet: &&OutletId| model.outlet_label(**outlet) == Some(&port.name);
-        let outlet = *all.iter().find(label).ok_or_else(|| mismatch(port.name.clone()))?;
-        let fact = model.outlet_fact(outlet).map_err(|error| Refused::bad(error.to_string()))?;
+        let place = declared.iter().position(|other| other == port);
+        let outlet = place.and_then(|place| all.get(place)).copied();
+        let outlet = outlet.ok_or_else(|| mismatch(port.name.clone()))?;
+        let fact = model.outlet_fact(outlet).map_err(bad)?;
         if !tensor::answers(port.dtype, fact.datum_type) {
             let found = fact.datum_type;
-            return Err(mismatch(format!("{} is {found:?}, not {}", port.name, port.dtype)));
+            return Err(mismatch(format!(
+                "{} is {found:?}, not {}",
+                port.name, port.dtype
+            )));
         }
-        let dims = fact.shape.as_concrete().ok_or_else(|| mismatch(port.name.clone()))?;
-        if port.axes.as_ref().is_some_and(|axes| axes.len() != dims.len()) {
+        let dims = fact
+            .shape
+            .as_concrete()
+            .ok_or_else(|| mismatch(port.name.clone()))?;
+        if port
+            .axes
+            .as_ref()
+            .is_some_and(|axes| axes.len() != dims.len())
+        {
             return Err(mismatch(format!("{} has {} axes", port.name, dims.len())));
         }
         shapes.push(dims.iter().map(|dim| *dim as u64).collect());
         outlets.push(outlet);
     }
-    model.select_output_outlets(&outlets).map_err(|error| Refused::bad(error.to_string()))?;
+    model.select_output_outlets(&outlets).map_err(bad)?;
     Ok(shapes)
 }
 
@@ -190,7 +262,7 @@ fn too_large(ports: &[Port], shapes: &[Vec<u64>], out_bytes: u64) -> bool {
         .iter()
         .zip(shapes)
         .map(|(port, dims)| -> (&str, Dtype, &[u64]) { (&port.name, port.dtype, dims) });
-    let ceiling = out_bytes.min(OUTPUT_BYTES_MAX as u64);
+    let ceiling = out_bytes.min(OUTPUT_BYTES_MAX);
     blob_bytes(outputs).is_none_or(|bytes| bytes > ceiling)
 }
 
@@ -204,25 +276,43 @@ fn execute(
     total: u64,
     parsed: u64,
 ) -> Result<Vec<u8>, End> {
-    let plan = model.into_optimized().and_then(|model| model.into_runnable()).map_err(|error| {
-        End::refused(Refused::bad(format!("cannot be optimised: {error:#}")), parsed)
-    })?;
+    let plan = model
+        .into_optimized()
+        .and_then(|model| model.into_runnable())
+        .map_err(|error| {
+            End::refused(
+                Refused::bad(format!("cannot be optimised: {error:#}")),
+                parsed,
+            )
+        })?;
     let trap = |why: String| {
         let (outcome, code) = (Outcome::ModelTrap, MODEL_TRAP_CODE);
-        End::Failed { outcome, code, fuel: total, why }
+        End::Failed {
+            outcome,
+            code,
+            fuel: total,
+            why,
+        }
     };
     let answer = || -> TractResult<Vec<_>> {
         let specs = request.input.inputs.iter();
         let inputs = specs.map(|spec| Ok(tensor::input(spec, bundle)?.into_tvalue()));
         let outputs = plan.run(inputs.collect::<TractResult<TVec<_>>>()?)?;
         let named = ports.iter().zip(&outputs);
-        named.map(|(port, value)| tensor::output(&port.name, port.dtype, value)).collect()
+        named
+            .map(|(port, value)| tensor::output(&port.name, port.dtype, value))
+            .collect()
     };
     let outputs = answer().map_err(|error| trap(format!("{error:#}")))?;
     let promised = outputs.len() == shapes.len()
-        && outputs.iter().zip(shapes).all(|(output, dims)| output.dims == *dims);
+        && outputs
+            .iter()
+            .zip(shapes)
+            .all(|(output, dims)| output.dims == *dims);
     if !promised {
-        return Err(trap("an output has another shape than was computed".to_owned()));
+        return Err(trap(
+            "an output has another shape than was computed".to_owned(),
+        ));
     }
     encode_blob(&outputs).map_err(|error| trap(error.to_string()))
 }

@@ -8,10 +8,21 @@ use tract_onnx::tract_hir::internal::{anyhow, bail, ensure};
 /// An input of a job, from its place in the bundle.
 pub(crate) fn input(spec: &InputTensor, bundle: &[u8]) -> TractResult<Tensor> {
     let start = usize::try_from(spec.offset)?;
-    let length = spec.dtype.bytes_of(&spec.dims).ok_or_else(|| anyhow!("shape of {}", spec.name))?;
-    let end = start.checked_add(usize::try_from(length)?).ok_or_else(|| anyhow!("offset"))?;
-    let bytes = bundle.get(start..end).ok_or_else(|| anyhow!("{} is cut off", spec.name))?;
-    let dims = spec.dims.iter().map(|dim| usize::try_from(*dim)).collect::<Result<Vec<_>, _>>()?;
+    let length = spec
+        .dtype
+        .bytes_of(&spec.dims)
+        .ok_or_else(|| anyhow!("shape of {}", spec.name))?;
+    let end = start
+        .checked_add(usize::try_from(length)?)
+        .ok_or_else(|| anyhow!("offset"))?;
+    let bytes = bundle
+        .get(start..end)
+        .ok_or_else(|| anyhow!("{} is cut off", spec.name))?;
+    let dims = spec
+        .dims
+        .iter()
+        .map(|dim| usize::try_from(*dim))
+        .collect::<Result<Vec<_>, _>>()?;
     match spec.dtype {
         Dtype::F32 => shaped(&dims, bytes, f32::from_le_bytes),
         Dtype::U8 => shaped(&dims, bytes, u8::from_le_bytes),
@@ -38,7 +49,8 @@ pub(crate) fn answers(declared: Dtype, found: DatumType) -> bool {
     found == TDim::datum_type() && declared == Dtype::I64 || found.unquantized() == datum(declared)
 }
 
-fn datum(dtype: Dtype) -> DatumType {
+/// tract's name for an element type.
+pub(crate) fn datum(dtype: Dtype) -> DatumType {
     match dtype {
         Dtype::F32 => f32::datum_type(),
         Dtype::U8 => u8::datum_type(),
@@ -69,7 +81,12 @@ pub(crate) fn output(name: &str, declared: Dtype, tensor: &Tensor) -> TractResul
         Dtype::Bool => bytes(tensor, |value: &bool| [u8::from(*value)]),
     }?;
     let dims = tensor.shape().iter().map(|dim| *dim as u64).collect();
-    let mut output = OutputTensor { name: name.to_owned(), dtype: declared, dims, elements };
+    let mut output = OutputTensor {
+        name: name.to_owned(),
+        dtype: declared,
+        dims,
+        elements,
+    };
     output.canonicalise();
     Ok(output)
 }
@@ -99,8 +116,13 @@ mod tests {
         for dtype in Dtype::ALL {
             let dims = vec![2, 3];
             let length = usize::try_from(dtype.bytes_of(&dims).unwrap()).unwrap();
-            let bundle: Vec<u8> = (0..length + 4).map(|i| (i % 2) as u8).collect();
-            let spec = InputTensor { name: "x".into(), dtype, dims: dims.clone(), offset: 4 };
+            let bundle: Vec<u8> = (0..length + 4).map(|i| u8::from(i % 2 == 1)).collect();
+            let spec = InputTensor {
+                name: "x".into(),
+                dtype,
+                dims: dims.clone(),
+                offset: 4,
+            };
             let tensor = input(&spec, &bundle).unwrap();
             let back = output("x", dtype, &tensor).unwrap();
             assert_eq!((back.dims, back.elements.as_slice()), (dims, &bundle[4..]));
@@ -109,7 +131,12 @@ mod tests {
 
     #[test]
     fn short_bundles_and_wrong_types_are_errors() {
-        let spec = InputTensor { name: "x".into(), dtype: Dtype::I64, dims: vec![2], offset: 1 };
+        let spec = InputTensor {
+            name: "x".into(),
+            dtype: Dtype::I64,
+            dims: vec![2],
+            offset: 1,
+        };
         assert!(input(&spec, &[0; 16]).is_err());
         assert!(output("x", Dtype::I32, &tensor1(&[1.0_f32])).is_err());
     }

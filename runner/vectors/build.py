@@ -183,7 +183,6 @@ def linear_and_pools():
     one("LRN-plain", {"x": image}, size=3, alpha=0.001, beta=0.75, bias=1.0)
     one("MaxPool-plain", {"x": image}, kernel_shape=[2, 2], strides=[2, 2])
     one("MaxPool-special", {"x": SPECIAL.reshape(1, 1, 4, 6)}, kernel_shape=[2, 2], strides=[1, 1])
-    one("MaxPool-indices", {"x": image}, None, ("y", "i"), kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
     one("AveragePool-plain", {"x": image}, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     one("AveragePool-padded", {"x": image}, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)
     one("GlobalAveragePool-plain", {"x": image})

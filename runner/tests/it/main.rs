@@ -1,0 +1,14 @@
+//! What the runner must do with honest models, odd models and hostile ones.
+
+mod bad_files;
+mod big_model;
+mod computed_early;
+mod conformance;
+mod digits;
+mod hostile_environment;
+mod life;
+mod limits;
+mod many_tensors;
+mod mutated_models;
+mod onnx;
+mod support;
