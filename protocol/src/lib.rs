@@ -34,6 +34,7 @@
 pub mod block;
 pub mod codec;
 pub mod digest;
+pub mod engine;
 pub mod envelope;
 pub mod keys;
 pub mod limits;
