@@ -112,6 +112,11 @@ def elements():
         one(f"{name}-special", pair)
     one("Mod-float", {"a": FINITE, "b": np.full((4, 6), 0.7, F)}, fmod=1)
     one("Pow-sweep", {"a": SWEEP}, {"b": np.array(2.5, F)})
+    zeros = np.array([0.0, -0.0, 0.0, -0.0, np.nan, 1.0], F)
+    others = np.array([-0.0, 0.0, 0.0, -0.0, -1.0, np.nan], F)
+    for name in "Min Max Add Sub Mul Equal".split():
+        one(f"{name}-zeros", {"a": zeros, "b": others})
+        one(f"{name}-scalar", {"a": np.tile(zeros, 7)}, {"b": np.array(-0.0, F)})
     for name in "Sum Mean Min Max".split():
         one(f"{name}-three", {"a": SPECIAL, "b": FINITE, "c": noise(2, 6)})
     extremes = {
@@ -160,6 +165,7 @@ def activations_and_reductions():
 
 def linear_and_pools():
     one("MatMul-rows", {"a": noise(10, 5, 33)}, {"b": noise(11, 33, 17)})
+    one("MatMul-tiles", {"a": noise(9, 40, 150)}, {"b": noise(8, 150, 70)})
     one("MatMul-vector", {"a": noise(12, 1, 64)}, {"b": noise(13, 64, 40)})
     one("MatMul-batch", {"a": noise(14, 2, 3, 7, 9), "b": noise(15, 3, 9, 5)})
     one("MatMul-special", {"a": SPECIAL, "b": SPECIAL.T.copy()})
@@ -309,6 +315,36 @@ def nets():
     VECTORS.append(("net-digits", digits, [images]))
 
 
+def random_nets():
+    """Small graphs nobody designed, seeded: whatever fuses, reorders or folds must do so alike."""
+    unary = "Abs Neg Exp Tanh Sigmoid Relu Erf Softplus Sqrt Identity".split()
+    binary = "Add Sub Mul Div Max Min Pow".split()
+    for seed in range(24):
+        rng = np.random.default_rng(1000 + seed)
+        nodes, weights, names = [], {}, ["x"]
+        for index in range(14):
+            made, picked = f"t{index}", names[rng.integers(len(names))]
+            other = names[rng.integers(len(names))]
+            kind = rng.integers(6)
+            if kind == 0:
+                nodes.append(helper.make_node(unary[rng.integers(len(unary))], [picked], [made]))
+            elif kind <= 2:
+                nodes.append(helper.make_node(binary[rng.integers(len(binary))], [picked, other], [made]))
+            elif kind == 3:
+                weights[f"w{index}"] = noise(2000 + 100 * seed + index, 6, 6, scale=0.5)
+                nodes.append(helper.make_node("MatMul", [picked, f"w{index}"], [made]))
+            elif kind == 4:
+                nodes.append(helper.make_node("Softmax", [picked], [made], axis=int(rng.integers(2))))
+            else:
+                weights[f"w{index}"] = noise(2000 + 100 * seed + index, 6)
+                nodes.append(helper.make_node("Mul", [picked, f"w{index}"], [f"m{index}"]))
+                nodes.append(helper.make_node("ReduceMean", [f"m{index}"], [made], axes=[1], keepdims=1))
+                nodes.append(helper.make_node("Add", [made, picked], [f"s{index}"]))
+                made = f"s{index}"
+            names.append(made)
+        net(f"net-random-{seed}", nodes, {"x": noise(3000 + seed, 4, 6)}, names[-3:], weights)
+
+
 def warm_up():
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]), helper.make_node("Sigmoid", ["c"], ["s"]),
@@ -343,6 +379,7 @@ def main():
     shapes()
     quantised()
     nets()
+    random_nets()
     (HERE / "vectors.pack").write_bytes(pack())
     (HERE / "warmup.onnx").write_bytes(warm_up())
 

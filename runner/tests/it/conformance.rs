@@ -56,3 +56,10 @@ fn repeated_runs_answer_alike() {
         }
     }
 }
+
+/// They travel inside the binary and run at every start.
+#[test]
+fn the_pack_is_small() {
+    let bytes: usize = vectors().iter().map(|vector| vector.model.len()).sum();
+    assert!(bytes < 1 << 20, "{bytes} bytes of models");
+}

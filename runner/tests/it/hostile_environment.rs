@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-const EXPECTED: &str = include_str!("../../vectors/expected.txt");
+pub(crate) const EXPECTED: &str = include_str!("../../vectors/expected.txt");
 
 /// The example that prints what every vector answers; cargo builds it beside the tests.
-fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     let tests = std::env::current_exe().expect("a path");
     let profile = tests
         .ancestors()

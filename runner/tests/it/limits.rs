@@ -147,3 +147,16 @@ fn inputs_that_do_not_fit_are_refused() {
         assert_eq!(fuel(&report), parse, "change {index}");
     }
 }
+
+/// The longest chain a file may hold is built, optimised and run, without running out of stack.
+#[test]
+fn a_chain_of_all_nodes_allowed() {
+    let mut nodes: Vec<_> = (0..4_096)
+        .map(|i| node("Neg", &[&format!("v{i}")], &[&format!("v{}", i + 1)]))
+        .collect();
+    nodes[0] = node("Neg", &["x"], &["v1"]);
+    nodes[4_095] = node("Neg", &["v4095"], &["y"]);
+    let file = crate::onnx::line(nodes, vec![]).file();
+    let report = run(&file, &[floats(&[2], &[1.0, -3.0])]);
+    assert_eq!(crate::support::as_floats(&outputs(&report)[0]), [1.0, -3.0]);
+}

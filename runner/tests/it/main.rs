@@ -11,4 +11,5 @@ mod limits;
 mod many_tensors;
 mod mutated_models;
 mod onnx;
+mod other_processors;
 mod support;
