@@ -43,7 +43,9 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
 
     /// Takes `tokens`, or nothing at all.
     pub(crate) fn take(&self, key: &K, tokens: u32) -> Taken {
-        let Some(tokens) = NonZeroU32::new(tokens) else { return Taken::Yes };
+        let Some(tokens) = NonZeroU32::new(tokens) else {
+            return Taken::Yes;
+        };
         match self.limiter.check_key_n(key, tokens) {
             Ok(Ok(())) => Taken::Yes,
             Ok(Err(_)) => Taken::Empty,
@@ -77,25 +79,41 @@ mod tests {
     fn burst_then_rate() {
         let clock = Clock::manual();
         let buckets = Buckets::new(Rate::per_second(10, 30), &clock);
-        let burst = (0..100).filter(|_| buckets.take(&1, 1) == Taken::Yes).count();
+        let burst = (0..100)
+            .filter(|_| buckets.take(&1, 1) == Taken::Yes)
+            .count();
         assert_eq!(burst, 30, "the burst and no more");
         clock.advance(Duration::from_secs(1));
-        let second = (0..100).filter(|_| buckets.take(&1, 1) == Taken::Yes).count();
+        let second = (0..100)
+            .filter(|_| buckets.take(&1, 1) == Taken::Yes)
+            .count();
         assert_eq!(second, 10, "then the rate");
-        assert_eq!(buckets.take(&2, 1), Taken::Yes, "another key has its own bucket");
+        assert_eq!(
+            buckets.take(&2, 1),
+            Taken::Yes,
+            "another key has its own bucket"
+        );
     }
 
     #[test]
     fn more_than_the_burst_is_oversize() {
         let buckets = Buckets::new(Rate::per_second(10, 30), &Clock::manual());
         assert_eq!(buckets.take(&1, 31), Taken::Oversize);
-        assert_eq!(buckets.take(&1, 30), Taken::Yes, "an oversize take costs nothing");
+        assert_eq!(
+            buckets.take(&1, 30),
+            Taken::Yes,
+            "an oversize take costs nothing"
+        );
     }
 
     #[test]
     fn slow_rates_are_kept() {
         let clock = Clock::manual();
-        let rate = Rate { count: 1, per: Duration::from_secs(10), burst: 2 };
+        let rate = Rate {
+            count: 1,
+            per: Duration::from_secs(10),
+            burst: 2,
+        };
         let buckets = Buckets::new(rate, &clock);
         assert_eq!(buckets.take(&1, 2), Taken::Yes);
         clock.advance(Duration::from_secs(9));
@@ -110,7 +128,11 @@ mod tests {
         let buckets = Buckets::new(Rate::per_second(1 << 20, 4 << 20), &clock);
         assert_eq!(buckets.take(&1, 4 << 20), Taken::Yes);
         clock.advance(Duration::from_secs(1));
-        assert_eq!(buckets.take(&1, 1 << 20), Taken::Yes, "a full second's worth came back");
+        assert_eq!(
+            buckets.take(&1, 1 << 20),
+            Taken::Yes,
+            "a full second's worth came back"
+        );
         assert_eq!(buckets.take(&1, 1 << 20), Taken::Empty);
     }
 

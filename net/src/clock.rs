@@ -24,21 +24,31 @@ const MANUAL_EPOCH_MS: u64 = 1_704_067_200_000;
 impl Clock {
     /// The machine's clock.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "this file is where the crate reads the clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this file is where the crate reads the clock"
+    )]
     pub fn system() -> Self {
-        Self(Arc::new(Source::System { start: Instant::now() }))
+        Self(Arc::new(Source::System {
+            start: Instant::now(),
+        }))
     }
 
     /// A clock that stands still until [`Self::advance`].
     #[must_use]
     pub fn manual() -> Self {
-        Self(Arc::new(Source::Manual { nanos: AtomicU64::new(0) }))
+        Self(Arc::new(Source::Manual {
+            nanos: AtomicU64::new(0),
+        }))
     }
 
     /// Moves a manual clock forward; a system clock moves by itself and ignores this.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual { nanos } = &*self.0 {
-            nanos.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
+            nanos.fetch_add(
+                u64::try_from(by.as_nanos()).unwrap_or(u64::MAX),
+                Ordering::SeqCst,
+            );
         }
     }
 
@@ -53,12 +63,17 @@ impl Clock {
 
     /// Milliseconds since 1970, for expiries that are written to disk.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "this file is where the crate reads the clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this file is where the crate reads the clock"
+    )]
     pub fn unix_ms(&self) -> u64 {
         match &*self.0 {
             Source::System { .. } => SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+                .map_or(0, |since| {
+                    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+                }),
             Source::Manual { .. } => MANUAL_EPOCH_MS
                 .saturating_add(u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX)),
         }

@@ -27,7 +27,11 @@ impl Rate {
     /// So many a second, so many at once.
     #[must_use]
     pub const fn per_second(count: u32, burst: u32) -> Self {
-        Self { count, per: SECOND, burst }
+        Self {
+            count,
+            per: SECOND,
+            burst,
+        }
     }
 
     /// The same bucket, `factor` times as large.
@@ -134,7 +138,11 @@ impl Default for Limits {
                 signer_messages: Rate::per_second(5, 20),
             },
             hello: ServiceLimits {
-                requests: Rate { count: 1, per: Duration::from_secs(10), burst: 2 },
+                requests: Rate {
+                    count: 1,
+                    per: Duration::from_secs(10),
+                    burst: 2,
+                },
                 response_bytes: Rate::per_second(KIB, 4 * KIB),
             },
             status: ServiceLimits {

@@ -24,8 +24,14 @@ const MIB: usize = 1 << 20;
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Hello, Self::Status, Self::Voteset, Self::Body, Self::Sync, Self::Blob];
+    pub const ALL: [Self; 6] = [
+        Self::Hello,
+        Self::Status,
+        Self::Voteset,
+        Self::Body,
+        Self::Sync,
+        Self::Blob,
+    ];
 
     /// The name on the wire and in metrics.
     #[must_use]

@@ -77,6 +77,8 @@ impl Topics {
     }
 
     pub(crate) fn find(&self, hash: &TopicHash) -> Option<Topic> {
-        Topic::ALL.into_iter().find(|topic| self.hash(*topic) == hash)
+        Topic::ALL
+            .into_iter()
+            .find(|topic| self.hash(*topic) == hash)
     }
 }

@@ -1,0 +1,248 @@
+//! The loop: one thread owns the swarm and all tables, and never awaits.
+//!
+//! ```text
+//! a turn: verdicts ─ urgent commands ─ swarm ─ served requests ─ ticks ─ other commands   (≤ 32 each)
+//! ```
+//! An unpolled swarm stalls every connection, so nothing here blocks: signatures are checked in
+//! `verify`, disks are read on blocking threads, and both come back through channels.
+
+mod answers;
+mod ask;
+mod commands;
+mod connections;
+mod greet;
+mod intake;
+mod punish;
+mod serve;
+mod ticks;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::request_response::OutboundRequestId;
+use libp2p::{Multiaddr, PeerId, Swarm};
+use protocol::digest::ValidatorId;
+use protocol::keys::PublicKey;
+use protocol::units::{Height, Round};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::bans::{Ban, BanTable};
+use crate::behaviour::Behaviour;
+use crate::book::{Book, KnownPeer};
+use crate::buckets::Buckets;
+use crate::config::Config;
+use crate::event::Lanes;
+use crate::handle::{High, Low, View};
+use crate::ladder::Ladder;
+use crate::lanes::LaneSenders;
+use crate::limits::Rate;
+use crate::metrics::Metrics;
+use crate::peers::Peers;
+use crate::proof::Proof;
+use crate::service::Service;
+use crate::slots::Slots;
+use crate::start::Ports;
+use crate::topic::{Topic, Topics};
+use crate::verify::{Done, Pool};
+
+use self::ask::Asked;
+use self::serve::Served;
+
+/// Items of each sort that one turn handles.
+const TURN: usize = 32;
+const TICK: Duration = Duration::from_millis(100);
+
+/// The receiving ends of the handle's channels.
+pub(crate) struct Channels {
+    pub(crate) high: mpsc::Receiver<High>,
+    pub(crate) low: mpsc::Receiver<Low>,
+    pub(crate) view: watch::Sender<Arc<View>>,
+}
+
+/// What one peer may ask, and what we send it in answer.
+struct ServiceBuckets {
+    requests: Buckets<PeerId>,
+    egress: Buckets<PeerId>,
+}
+
+/// What we hold ourselves to when publishing.
+struct Outbox {
+    messages: Buckets<()>,
+    bytes: Buckets<()>,
+    waiting: VecDeque<Vec<u8>>,
+}
+
+/// Everything the loop owns.
+pub(crate) struct Engine {
+    config: Config,
+    ports: Ports,
+    metrics: Metrics,
+    swarm: Swarm<Behaviour>,
+    topics: Topics,
+    channels: Channels,
+    lanes: LaneSenders,
+    pool: Pool,
+    done: mpsc::Receiver<Done>,
+    served_in: mpsc::Sender<Served>,
+    served: mpsc::Receiver<Served>,
+    tick: Interval,
+    last: ticks::Last,
+    peers: Peers,
+    book: Book,
+    bans: BanTable,
+    ban_ips: HashMap<PeerId, IpAddr>,
+    ladder: Ladder,
+    slots: Slots,
+    signers: [Buckets<[u8; 33]>; 4],
+    services: [ServiceBuckets; 6],
+    uplink: Buckets<()>,
+    outboxes: [Outbox; 4],
+    members: HashMap<ValidatorId, PublicKey>,
+    proof: Option<Proof>,
+    dirty: BTreeSet<(Height, Round)>,
+    asked: HashMap<(Service, OutboundRequestId), Asked>,
+    blobs_in_flight: usize,
+    listening: Vec<Multiaddr>,
+    bans_changed: bool,
+    book_changed: bool,
+    stopping: bool,
+}
+
+impl Engine {
+    #[expect(clippy::too_many_arguments, reason = "called once, from start")]
+    pub(crate) fn new(
+        config: Config,
+        ports: Ports,
+        metrics: Metrics,
+        swarm: Swarm<Behaviour>,
+        topics: Topics,
+        channels: Channels,
+        bans: Vec<Ban>,
+        known: Vec<KnownPeer>,
+    ) -> io::Result<(Self, Lanes)> {
+        let clock = config.clock.clone();
+        let (pool, done) = Pool::start(config.chain, &config.limits, &clock)?;
+        let (served_in, served) = mpsc::channel(serve::SERVED_MAX);
+        let (lanes, out) = LaneSenders::new(metrics.clone());
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let limits = &config.limits;
+        let signers =
+            Topic::ALL.map(|topic| Buckets::new(limits.topic(topic).signer_messages, &clock));
+        let services = Service::ALL.map(|service| ServiceBuckets {
+            requests: Buckets::new(limits.service(service).requests, &clock),
+            egress: Buckets::new(limits.service(service).response_bytes, &clock),
+        });
+        let outboxes = Topic::ALL.map(|topic| Outbox {
+            messages: Buckets::new(limits.topic(topic).relayer_messages.sending(), &clock),
+            bytes: Buckets::new(limits.topic(topic).relayer_bytes.sending(), &clock),
+            waiting: VecDeque::new(),
+        });
+        let uplink = config.uplink_bytes_per_second / 5 * 3;
+        let mut engine = Self {
+            uplink: Buckets::new(Rate::per_second(uplink, uplink.max(1 << 20)), &clock),
+            book: Book::new(&config.static_peers, known),
+            proof: config.proof.clone(),
+            bans: BanTable::restore(bans),
+            ports,
+            metrics,
+            swarm,
+            topics,
+            channels,
+            lanes,
+            pool,
+            done,
+            served_in,
+            served,
+            tick,
+            last: ticks::Last::default(),
+            peers: Peers::default(),
+            ban_ips: HashMap::new(),
+            ladder: Ladder::default(),
+            slots: Slots::default(),
+            signers,
+            services,
+            outboxes,
+            members: HashMap::new(),
+            dirty: BTreeSet::new(),
+            asked: HashMap::new(),
+            blobs_in_flight: 0,
+            listening: Vec::new(),
+            bans_changed: false,
+            book_changed: false,
+            stopping: false,
+            config,
+        };
+        engine.block_banned();
+        Ok((engine, out))
+    }
+
+    fn now(&self) -> Duration {
+        self.config.clock.now()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.config.clock.unix_ms()
+    }
+
+    /// One turn. Ready when the network is to end.
+    pub(crate) fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut more = false;
+        more |= drain(self, |engine| match engine.done.poll_recv(cx) {
+            Poll::Ready(Some(done)) => Some(engine.on_done(done)),
+            _ => None,
+        });
+        more |= drain(self, |engine| match engine.channels.high.poll_recv(cx) {
+            Poll::Ready(Some(command)) => Some(engine.on_high(command)),
+            // Every handle is gone: nobody is left to serve.
+            Poll::Ready(None) => {
+                engine.stopping = true;
+                None
+            }
+            Poll::Pending => None,
+        });
+        if self.stopping {
+            return Poll::Ready(());
+        }
+        more |= drain(self, |engine| match engine.swarm.poll_next_unpin(cx) {
+            Poll::Ready(Some(event)) => Some(engine.on_swarm(event)),
+            _ => None,
+        });
+        more |= drain(self, |engine| match engine.served.poll_recv(cx) {
+            Poll::Ready(Some(served)) => Some(engine.on_served(served)),
+            _ => None,
+        });
+        while self.tick.poll_tick(cx).is_ready() {
+            self.on_tick();
+        }
+        more |= drain(self, |engine| match engine.channels.low.poll_recv(cx) {
+            Poll::Ready(Some(command)) => Some(engine.on_low(command)),
+            _ => None,
+        });
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Writes what must survive; the last thing before the end.
+    pub(crate) fn store(&self) {
+        if let Err(error) = self.ports.memory.store_bans(&self.bans.all()) {
+            tracing::warn!(event = "bans_not_stored", %error);
+        }
+        if let Err(error) = self.ports.memory.store_peers(&self.book.known()) {
+            tracing::warn!(event = "peers_not_stored", %error);
+        }
+    }
+}
+
+/// Handles up to a turn's worth; tells whether there may be more.
+fn drain(engine: &mut Engine, mut step: impl FnMut(&mut Engine) -> Option<()>) -> bool {
+    (0..TURN).all(|_| step(engine).is_some())
+}

@@ -1,0 +1,140 @@
+//! Commands of the handle.
+
+use std::collections::HashSet;
+
+use libp2p::PeerId;
+use libp2p::gossipsub::PublishError;
+use libp2p::swarm::dial_opts::DialOpts;
+use protocol::units::{Height, Round};
+
+use super::Engine;
+use super::ask::Question;
+use crate::buckets::Taken;
+use crate::handle::{High, Low};
+use crate::messages::{OFFERED_MAX, encode_body_request, encode_sync_request};
+use crate::metrics::OUTBOUND;
+use crate::service::Service;
+use crate::topic::Topic;
+
+/// Messages waiting for our own pace, per topic.
+const OUTBOX_MAX: usize = 512;
+
+impl Engine {
+    pub(super) fn on_high(&mut self, command: High) {
+        match command {
+            High::Publish { topic, bytes } => self.publish(topic, bytes),
+            #[cfg(feature = "hostile")]
+            High::PublishRaw { topic, bytes } => self.publish_now(topic, bytes),
+            High::Offer { height, round } => self.offer(height, round),
+            High::Admit(members) => {
+                self.members = members
+                    .into_iter()
+                    .map(|member| (member.validator, member.session_key))
+                    .collect();
+                self.recheck_proofs();
+            }
+            High::SetProof(proof) => {
+                self.proof = Some(proof);
+                for peer in self.peers.greeted() {
+                    self.send_hello(peer);
+                }
+            }
+            High::Report { peer, offence } => self.punish(peer, offence, 1),
+            High::Ban(peer) => self.ban_by_operator(peer),
+            High::Unban(peer) => {
+                self.bans_changed |= self.bans.lift(&peer);
+                self.swarm.behaviour_mut().blocked.unblock_peer(peer);
+            }
+            High::Shutdown => self.stopping = true,
+        }
+    }
+
+    pub(super) fn on_low(&mut self, command: Low) {
+        match command {
+            Low::FetchBody { peer, block } => {
+                self.ask(peer, encode_body_request(&block), Question::Body { block });
+            }
+            Low::AskHeight { peer, from } => {
+                self.ask(peer, encode_sync_request(from), Question::Sync { from });
+            }
+            Low::FetchChunk { peer, request } => {
+                self.ask(peer, request.encode(), Question::Blob { request });
+            }
+            Low::Dial(address) => self.dial(DialOpts::from(address)),
+        }
+    }
+
+    pub(super) fn dial(&mut self, options: DialOpts) {
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(event = "dial_refused", %error);
+        }
+    }
+
+    /// Publishes at once, or at the pace we hold ourselves to. Consensus is never held back.
+    fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
+        let outbox = &mut self.outboxes[topic.index()];
+        if topic == Topic::Cons {
+            self.publish_now(topic, bytes);
+        } else if outbox.waiting.len() < OUTBOX_MAX {
+            outbox.waiting.push_back(bytes);
+            self.drain_outbox(topic);
+        } else {
+            self.metrics.message(topic, OUTBOUND, "send_failed", 1);
+        }
+    }
+
+    /// Publishes what the pace allows now.
+    pub(super) fn drain_outbox(&mut self, topic: Topic) {
+        loop {
+            let outbox = &mut self.outboxes[topic.index()];
+            let Some(bytes) = outbox.waiting.front() else {
+                return;
+            };
+            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            if outbox.messages.take(&(), 1) != Taken::Yes
+                || outbox.bytes.take(&(), length) == Taken::Empty
+            {
+                return;
+            }
+            if let Some(bytes) = outbox.waiting.pop_front() {
+                self.publish_now(topic, bytes);
+            }
+        }
+    }
+
+    fn publish_now(&mut self, topic: Topic, bytes: Vec<u8>) {
+        let length = bytes.len() as u64;
+        let hash = self.topics.hash(topic).clone();
+        let published = self.swarm.behaviour_mut().tap.gossip.publish(hash, bytes);
+        let outcome = match published {
+            Ok(_) => {
+                self.metrics
+                    .bytes
+                    .with_label_values(&[OUTBOUND])
+                    .inc_by(length);
+                "sent"
+            }
+            Err(PublishError::Duplicate) => "duplicate",
+            Err(error) => {
+                tracing::debug!(event = "publish_failed", topic = topic.name(), %error);
+                "send_failed"
+            }
+        };
+        self.metrics.message(topic, OUTBOUND, outcome, 1);
+    }
+
+    /// Offers a round to all validator peers, or to everybody if there are none.
+    fn offer(&mut self, height: Height, round: Round) {
+        let validators: HashSet<PeerId> = self.peers.validators();
+        let envelopes = self.ports.chain.round(height, round);
+        let offered: Vec<Vec<u8>> = envelopes.iter().take(OFFERED_MAX).cloned().collect();
+        for peer in self.peers.greeted() {
+            if validators.is_empty() || validators.contains(&peer) {
+                self.ask_voteset(peer, height, round, &envelopes, offered.clone());
+            }
+        }
+        if self.peers.greeted().is_empty() {
+            self.metrics.request(Service::Voteset, "failed");
+        }
+    }
+}

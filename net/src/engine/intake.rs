@@ -1,0 +1,296 @@
+//! A message's way in, cheapest check first.
+//!
+//! The tap has done size, standing and relayer's buckets. Here: header, topic, gate, signer's
+//! bucket, slot, and then the pool; on the way back slot again, verdict, lane.
+
+use std::collections::BTreeSet;
+
+use libp2p::PeerId;
+use libp2p::gossipsub::{Message, MessageAcceptance, MessageId};
+use protocol::digest::sha256;
+use protocol::envelope::EnvelopeHeader;
+use protocol::limits::ENVELOPE_HEADER_BYTES;
+use protocol::units::{Height, Round};
+
+use super::Engine;
+use crate::buckets::Taken;
+use crate::event::{ConsensusEvent, EvidenceEvent, TxEvent};
+use crate::gossip::PAYLOAD_BYTES_MAX;
+use crate::ladder::Offence;
+use crate::lanes::Sent;
+use crate::metrics::INBOUND;
+use crate::ports::Admission;
+use crate::slots::SlotState;
+use crate::topic::Topic;
+use crate::verify::{Delivery, Done, Job, Outcome, Source, topic_of};
+
+/// Rounds remembered for a pull; the lowest are forgotten first, they matter least.
+const DIRTY_MAX: usize = 64;
+
+/// Why a message goes no further, with what is said of it.
+struct Stop {
+    acceptance: MessageAcceptance,
+    outcome: &'static str,
+    offence: Option<Offence>,
+}
+
+impl Stop {
+    const fn ignore(outcome: &'static str) -> Self {
+        Self {
+            acceptance: MessageAcceptance::Ignore,
+            outcome,
+            offence: None,
+        }
+    }
+
+    const fn reject(offence: Offence) -> Self {
+        let outcome = "rejected";
+        Self {
+            acceptance: MessageAcceptance::Reject,
+            outcome,
+            offence: Some(offence),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn on_message(&mut self, peer: PeerId, id: MessageId, message: Message) {
+        let bytes = message.data;
+        self.metrics
+            .bytes
+            .with_label_values(&[INBOUND])
+            .inc_by(bytes.len() as u64);
+        let Some(topic) = self.topics.find(&message.topic) else {
+            self.report(&id, &peer, MessageAcceptance::Reject);
+            return;
+        };
+        let source = Source::Gossip(id.clone());
+        if let Err(stop) = self.take_in(topic, peer, source, bytes) {
+            self.report(&id, &peer, stop.acceptance);
+            self.metrics.message(topic, INBOUND, stop.outcome, 1);
+            if let Some(offence) = stop.offence {
+                self.punish(peer, offence, 1);
+            }
+        }
+    }
+
+    /// Envelopes that a `voteset` answer brought.
+    pub(super) fn take_pulled(&mut self, peer: PeerId, envelopes: Vec<Vec<u8>>) {
+        for bytes in envelopes {
+            if let Err(Stop {
+                offence: Some(offence),
+                ..
+            }) = self.take_in(Topic::Cons, peer, Source::Pull, bytes)
+            {
+                self.punish(peer, offence, 1);
+            }
+        }
+    }
+
+    /// Envelopes that came along with a `voteset` request; what we hold already costs nothing.
+    pub(super) fn take_offered(
+        &mut self,
+        peer: PeerId,
+        mut offered: Vec<Vec<u8>>,
+        held: &[Vec<u8>],
+    ) {
+        offered.retain(|bytes| !held.contains(bytes));
+        self.take_pulled(peer, offered);
+    }
+
+    fn take_in(
+        &mut self,
+        topic: Topic,
+        peer: PeerId,
+        source: Source,
+        bytes: Vec<u8>,
+    ) -> Result<(), Stop> {
+        let malformed = || Stop::reject(Offence::Malformed);
+        if bytes.len() > PAYLOAD_BYTES_MAX {
+            return Err(malformed());
+        }
+        let header = EnvelopeHeader::parse(&bytes).map_err(|_| malformed())?;
+        if topic_of(header.kind) != topic {
+            return Err(malformed());
+        }
+        let admission = self.ports.gate.admit(&header);
+        match admission {
+            Admission::Admit | Admission::Late => {}
+            Admission::Foreign => return Err(malformed()),
+            Admission::Duplicate => return Err(Stop::ignore("duplicate")),
+            Admission::UnknownSet => return Err(Stop::ignore("ignored")),
+            Admission::Ahead => {
+                self.hint_ahead(peer, header.height);
+                return Err(Stop::ignore("ignored"));
+            }
+        }
+        if self.signers[topic.index()].take(&header.signer, 1) != Taken::Yes {
+            self.metrics
+                .rate_limited
+                .with_label_values(&["signer"])
+                .inc();
+            self.mark_dirty(&header);
+            return Err(Stop::ignore("overflow"));
+        }
+        let signed = ENVELOPE_HEADER_BYTES.saturating_add(header.payload_len);
+        let value = sha256(bytes.get(4..signed).ok_or_else(malformed)?);
+        let pulled = matches!(source, Source::Pull);
+        match self.slots.look(&header, value) {
+            SlotState::Open => {}
+            // Pulled again: whoever verified it first may have had no room for it.
+            SlotState::Known if pulled => {}
+            SlotState::Known => return Err(Stop::ignore("duplicate")),
+            SlotState::Full => return Err(Stop::ignore("ignored")),
+        }
+        let since = self.now();
+        let job = Job {
+            topic,
+            peer,
+            source,
+            header,
+            admission,
+            value,
+            bytes,
+            since,
+        };
+        self.pool.submit(job).map_err(|job| {
+            self.mark_dirty(&job.header);
+            Stop::ignore("overflow")
+        })
+    }
+
+    /// The pool is done with a message: verdict, offence or lane.
+    pub(super) fn on_done(&mut self, done: Done) {
+        let Done { job, outcome } = done;
+        let waited = self.now().saturating_sub(job.since).as_secs_f64();
+        self.metrics.verify_wait(job.topic).observe(waited);
+        self.metrics
+            .validation_seconds
+            .with_label_values(&[job.topic.name()])
+            .observe(waited);
+        let stop = match outcome {
+            Outcome::Verified(delivery) => self.on_verified(&job, *delivery),
+            Outcome::Refused(offence) => Stop::reject(offence),
+            Outcome::Expired => {
+                self.mark_dirty(&job.header);
+                Stop::ignore("expired")
+            }
+        };
+        self.metrics.message(job.topic, INBOUND, stop.outcome, 1);
+        if let Source::Gossip(id) = &job.source {
+            self.report(id, &job.peer, stop.acceptance);
+        }
+        if let Some(offence) = stop.offence {
+            self.punish(job.peer, offence, 1);
+        }
+    }
+
+    fn on_verified(&mut self, job: &Job, delivery: Delivery) -> Stop {
+        let pulled = matches!(job.source, Source::Pull);
+        match self.slots.look(&job.header, job.value) {
+            SlotState::Full => return Stop::ignore("ignored"),
+            SlotState::Known if !pulled => return Stop::ignore("duplicate"),
+            SlotState::Known | SlotState::Open => {}
+        }
+        if self.deliver(job.peer, job.topic, delivery) == Sent::Dropped {
+            self.mark_dirty(&job.header);
+            return Stop::ignore("overflow");
+        }
+        let before = self.slots.enter(&job.header, job.value);
+        if pulled && before == SlotState::Open {
+            self.metrics.pull_repairs.inc();
+        }
+        match job.admission {
+            Admission::Late => Stop::ignore("late"),
+            _ => Stop {
+                acceptance: MessageAcceptance::Accept,
+                outcome: "accepted",
+                offence: None,
+            },
+        }
+    }
+
+    fn deliver(&self, peer: PeerId, topic: Topic, delivery: Delivery) -> Sent {
+        match delivery {
+            Delivery::Vote(vote) => self.lanes.consensus(ConsensusEvent::Vote { peer, vote }),
+            Delivery::Proposal(proposal, block) => self.lanes.consensus(ConsensusEvent::Proposal {
+                peer,
+                proposal,
+                block,
+            }),
+            Delivery::Certificate(certificate) => self
+                .lanes
+                .consensus(ConsensusEvent::Certificate { peer, certificate }),
+            Delivery::Pair(pair) => self.lanes.evidence(EvidenceEvent { peer, pair }),
+            Delivery::Tx(tx) if topic == Topic::Duty => self.lanes.duty(TxEvent { peer, tx }),
+            Delivery::Tx(tx) => self.lanes.tx(TxEvent { peer, tx }),
+        }
+    }
+
+    fn report(&mut self, id: &MessageId, peer: &PeerId, acceptance: MessageAcceptance) {
+        let gossip = &mut self.swarm.behaviour_mut().tap.gossip;
+        if !gossip.report_message_validation_result(id, peer, acceptance) {
+            tracing::debug!(event = "verdict_after_cache_forgot", %peer);
+        }
+    }
+
+    /// At most four hints a second and peer: a hint is a claim that nobody checked.
+    fn hint_ahead(&mut self, peer: PeerId, height: Height) {
+        let now = self.now();
+        let Some(entry) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if entry.hint_at > now {
+            return;
+        }
+        entry.hint_at = now + std::time::Duration::from_millis(250);
+        self.tell(ConsensusEvent::Ahead { peer, height });
+    }
+
+    /// Something of this round was lost here; it will be pulled.
+    fn mark_dirty(&mut self, header: &EnvelopeHeader) {
+        if topic_of(header.kind) == Topic::Cons {
+            self.remember_dirty(header.height, header.round);
+        }
+    }
+
+    /// Messages were lost unread: the rounds they belong to can only be guessed.
+    pub(super) fn mark_all_dirty(&mut self) {
+        let next = Height(self.ports.chain.tip().height.0.saturating_add(1));
+        self.remember_dirty(next, Round(0));
+    }
+
+    fn remember_dirty(&mut self, height: Height, round: Round) {
+        self.dirty.insert((height, round));
+        if self.dirty.len() > DIRTY_MAX {
+            self.dirty.pop_first();
+        }
+    }
+
+    /// Pulls what was lost of some rounds, each from one greeted peer.
+    pub(super) fn pull_dirty(&mut self) {
+        let tip = self.ports.chain.tip().height;
+        let rounds = std::mem::take(&mut self.dirty);
+        let peers = self.peers.greeted();
+        if peers.is_empty() {
+            self.dirty = rounds;
+            return;
+        }
+        let mut kept = BTreeSet::new();
+        for (height, round) in rounds {
+            if height <= tip {
+                continue;
+            }
+            if self.last.pulls >= super::ticks::PULLS_PER_TICK {
+                kept.insert((height, round));
+                continue;
+            }
+            self.last.pulls += 1;
+            self.last.turn = self.last.turn.wrapping_add(1);
+            let peer = peers[self.last.turn % peers.len()];
+            let held = self.ports.chain.round(height, round);
+            self.ask_voteset(peer, height, round, &held, Vec::new());
+        }
+        self.dirty.append(&mut kept);
+    }
+}

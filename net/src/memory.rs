@@ -1,0 +1,188 @@
+//! Peer memory as two JSON files, replaced atomically.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::bans::{BANS_MAX, Ban};
+use crate::book::KnownPeer;
+use crate::ports::PeerMemory;
+
+/// Larger files are not ours.
+const FILE_BYTES_MAX: u64 = 8 << 20;
+
+/// `bans.json` and `peers.json` in one directory.
+#[derive(Clone, Debug)]
+pub struct JsonMemory {
+    directory: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BanRow {
+    peer: String,
+    level: u32,
+    reason: String,
+    since_ms: u64,
+    until_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerRow {
+    peer: String,
+    addresses: Vec<String>,
+}
+
+impl JsonMemory {
+    /// Memory in this directory, which must exist.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Vec<T>> {
+        let path = self.directory.join(name);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(named(&path, &error)),
+            Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
+                return Err(invalid(&path, "longer than 8 MiB"));
+            }
+            Ok(_) => {}
+        }
+        let bytes = fs::read(&path).map_err(|error| named(&path, &error))?;
+        serde_json::from_slice(&bytes).map_err(|error| invalid(&path, &error.to_string()))
+    }
+
+    fn write<T: Serialize>(&self, name: &str, rows: &[T]) -> io::Result<()> {
+        let path = self.directory.join(name);
+        let fresh = self.directory.join(format!("{name}.new"));
+        let bytes = serde_json::to_vec(rows)?;
+        fs::write(&fresh, bytes).map_err(|error| named(&fresh, &error))?;
+        fs::rename(&fresh, &path).map_err(|error| named(&path, &error))
+    }
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn invalid(path: &Path, reason: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{}: {reason}", path.display()),
+    )
+}
+
+impl PeerMemory for JsonMemory {
+    fn load_bans(&self) -> io::Result<Vec<Ban>> {
+        let rows: Vec<BanRow> = self.read("bans.json")?;
+        rows.into_iter()
+            .take(BANS_MAX)
+            .map(|row| {
+                let peer = row
+                    .peer
+                    .parse()
+                    .map_err(|_| invalid(&self.directory.join("bans.json"), "not a peer id"))?;
+                let BanRow {
+                    level,
+                    reason,
+                    since_ms,
+                    until_ms,
+                    ..
+                } = row;
+                Ok(Ban {
+                    peer,
+                    level,
+                    reason,
+                    since_ms,
+                    until_ms,
+                })
+            })
+            .collect()
+    }
+
+    fn store_bans(&self, bans: &[Ban]) -> io::Result<()> {
+        let rows: Vec<BanRow> = bans
+            .iter()
+            .map(|ban| BanRow {
+                peer: ban.peer.to_string(),
+                level: ban.level,
+                reason: ban.reason.clone(),
+                since_ms: ban.since_ms,
+                until_ms: ban.until_ms,
+            })
+            .collect();
+        self.write("bans.json", &rows)
+    }
+
+    fn load_peers(&self) -> io::Result<Vec<KnownPeer>> {
+        let rows: Vec<PeerRow> = self.read("peers.json")?;
+        rows.into_iter()
+            .map(|row| {
+                let wrong = || invalid(&self.directory.join("peers.json"), "not a peer");
+                let peer = row.peer.parse().map_err(|_| wrong())?;
+                let addresses = row
+                    .addresses
+                    .iter()
+                    .map(|address| address.parse().map_err(|_| wrong()))
+                    .collect::<io::Result<_>>()?;
+                Ok(KnownPeer { peer, addresses })
+            })
+            .collect()
+    }
+
+    fn store_peers(&self, peers: &[KnownPeer]) -> io::Result<()> {
+        let rows: Vec<PeerRow> = peers
+            .iter()
+            .map(|known| PeerRow {
+                peer: known.peer.to_string(),
+                addresses: known.addresses.iter().map(ToString::to_string).collect(),
+            })
+            .collect();
+        self.write("peers.json", &rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::PeerId;
+
+    use super::*;
+
+    #[test]
+    fn round_trip_and_refusals() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = JsonMemory::new(directory.path());
+        assert!(
+            memory.load_bans().unwrap().is_empty(),
+            "nothing stored is no error"
+        );
+        let ban = Ban {
+            peer: PeerId::random(),
+            level: 2,
+            reason: "overflow".to_owned(),
+            since_ms: 1,
+            until_ms: 2,
+        };
+        memory.store_bans(std::slice::from_ref(&ban)).unwrap();
+        assert_eq!(memory.load_bans().unwrap(), [ban]);
+        let addresses = vec!["/ip4/127.0.0.1/udp/1/quic-v1".parse().unwrap()];
+        let known = KnownPeer {
+            peer: PeerId::random(),
+            addresses,
+        };
+        memory.store_peers(std::slice::from_ref(&known)).unwrap();
+        assert_eq!(memory.load_peers().unwrap(), [known]);
+        fs::write(directory.path().join("bans.json"), b"[{\"peer\":1}]").unwrap();
+        let error = memory.load_bans().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.to_string().contains("bans.json"), "{error}");
+    }
+}
