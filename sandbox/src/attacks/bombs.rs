@@ -132,6 +132,12 @@ fn daemon(_: &str) -> Attempt {
     }
 }
 
+/// SIGKILL to every process in sight but this one: there is none, for pid 1 does not count.
+fn kill_everybody(_: &str) -> Attempt {
+    let everybody = [sys::Arg::Int(-1), sys::Arg::Int(libc::SIGKILL.into())];
+    Attempt::from_call(sys::attempt(libc::SYS_kill, &everybody))
+}
+
 /// Fills scratch with one file.
 fn fill_scratch(_: &str) -> Attempt {
     let chunk = vec![1u8; 1 << 20];
@@ -206,6 +212,13 @@ pub(super) const TABLE: &[Attack] = &[
         &["output_limit"],
         &["output_limit"],
         output_flood,
+    ),
+    bomb(
+        "kill_everybody",
+        "SIGKILL to every process in sight",
+        &["seccomp_violation"],
+        &["refused"],
+        kill_everybody,
     ),
     bomb(
         "stack_overflow",

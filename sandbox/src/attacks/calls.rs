@@ -139,11 +139,6 @@ fn stray_environment(_: &str) -> Attempt {
     Attempt::Refused(libc::ENOENT)
 }
 
-/// A signal to every process in sight but this one.
-fn kill_everybody(_: &str) -> Attempt {
-    ints(libc::SYS_kill, &[-1, libc::SIGKILL.into()])
-}
-
 /// Lowering the niceness, which takes a privilege.
 fn raise_priority(_: &str) -> Attempt {
     ints(libc::SYS_setpriority, &[libc::PRIO_PROCESS.into(), 0, -20])
@@ -277,7 +272,6 @@ pub(super) const TABLE: &[Attack] = &[
     row("pidfd_open_getfd", "another process's descriptors", |_| {
         ints(libc::SYS_pidfd_getfd, &[0, 0, 0])
     }),
-    row("kill_everybody", "SIGKILL to every process", kill_everybody),
     row("signal_host", "a signal to a process of the host", |_| {
         ints(
             libc::SYS_tgkill,
