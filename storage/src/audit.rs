@@ -13,6 +13,7 @@
 pub mod base64;
 pub mod checkpoint;
 pub mod log;
+pub mod read;
 pub mod record;
 pub mod tree;
 pub mod verify;

@@ -3,8 +3,8 @@
 //! Every request is taken without blocking, or refused when its queue is full; the reply is called
 //! on the store's thread.
 
-use std::collections::BTreeSet;
-use std::fs::File;
+mod blob_requests;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -15,7 +15,7 @@ use protocol::units::Height;
 
 use crate::audit::record::AuditEntry;
 use crate::blob_thread::{self, BlobRequest};
-use crate::blobs::{BlobError, BlobStore, FileParts};
+use crate::blobs::BlobStore;
 use crate::blocks::{BlockReader, CommittedBlock};
 use crate::clock;
 use crate::home::HomeLock;
@@ -49,12 +49,14 @@ pub struct StorageHandle {
     shared: Arc<Shared>,
 }
 
-/// The open store. [`Storage::close`] ends it in good order; a drop leaves that to recovery.
+/// The open store. [`Storage::close`] ends it in good order; a drop does the same without noting
+/// it. Either way the lock is let go only when no thread writes any more.
 #[derive(Debug)]
 pub struct Storage {
     handle: StorageHandle,
-    threads: [JoinHandle<()>; 3],
-    lock: HomeLock,
+    /// Blobs, journal, state; `None` once stopped.
+    threads: Option<[JoinHandle<()>; 3]>,
+    lock: Option<HomeLock>,
 }
 
 fn offer<T>(queue: &SyncSender<T>, thread: Thread, request: T) -> Result<(), NotTaken> {
@@ -96,8 +98,8 @@ impl Storage {
         ];
         Ok(Self {
             handle,
-            threads,
-            lock,
+            threads: Some(threads),
+            lock: Some(lock),
         })
     }
 
@@ -111,24 +113,36 @@ impl Storage {
     ///
     /// # Errors
     /// When the stop cannot be noted; everything else is durable by then.
-    pub fn close(self) -> io::Result<()> {
-        let Self {
-            handle,
-            threads,
-            lock,
-        } = self;
-        let [blobs, journal, state] = threads;
-        // A thread that has ended needs no request to stop.
-        drop(handle.blobs.send(BlobRequest::Stop));
-        drop(handle.journal.send(JournalRequest::Stop));
-        let mut whole = journal.join().is_ok();
-        drop(handle.state.send(StateRequest::Stop));
-        whole &= state.join().is_ok();
-        whole &= blobs.join().is_ok();
-        if !whole {
+    pub fn close(mut self) -> io::Result<()> {
+        if !self.stop() {
             return Err(io::Error::other("a store thread panicked"));
         }
-        lock.release(clock::wall())
+        self.lock
+            .take()
+            .map_or(Ok(()), |lock| lock.release(clock::wall()))
+    }
+
+    /// Whether every thread ended in good order.
+    fn stop(&mut self) -> bool {
+        let Some([blobs, journal, state]) = self.threads.take() else {
+            return true;
+        };
+        // A thread that has ended needs no request to stop.
+        drop(self.handle.blobs.send(BlobRequest::Stop));
+        drop(self.handle.journal.send(JournalRequest::Stop));
+        let mut whole = journal.join().is_ok();
+        // The journal's last blocks are in the state's queue by now.
+        drop(self.handle.state.send(StateRequest::Stop));
+        whole &= state.join().is_ok();
+        whole & blobs.join().is_ok()
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if !self.stop() {
+            tracing::error!("storage.thread_panicked");
+        }
     }
 }
 
@@ -174,6 +188,23 @@ impl StorageHandle {
                 reply,
             },
         )
+    }
+
+    /// Puts a block back into the block log alone: it was refetched after its segment was put
+    /// aside, or it is about to be replayed.
+    ///
+    /// # Errors
+    /// When the request is not taken.
+    pub fn restore_block(
+        &self,
+        block: CommittedBlock,
+        reply: Reply<(), JournalError>,
+    ) -> Result<(), NotTaken> {
+        let request = JournalRequest::Restore {
+            block: Box::new(block),
+            reply,
+        };
+        offer(&self.journal, Thread::Journal, request)
     }
 
     /// Records a result commit. Another one for the same seat is refused.
@@ -309,123 +340,5 @@ impl StorageHandle {
     #[must_use]
     pub const fn blocks(&self) -> &BlockReader {
         &self.reader
-    }
-
-    /// Stores a blob, chunk or manifest under the key that names it.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn put_blob(
-        &self,
-        key: Digest,
-        bytes: Vec<u8>,
-        reply: Reply<(), BlobError>,
-    ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Put { key, bytes, reply },
-        )
-    }
-
-    /// A whole blob, re-hashed.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn get_blob(&self, key: Digest, reply: Reply<Vec<u8>, BlobError>) -> Result<(), NotTaken> {
-        offer(&self.blobs, Thread::Blobs, BlobRequest::Get { key, reply })
-    }
-
-    /// One chunk of a blob, re-hashed.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn blob_chunk(
-        &self,
-        key: Digest,
-        offset: u64,
-        reply: Reply<Vec<u8>, BlobError>,
-    ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Chunk { key, offset, reply },
-        )
-    }
-
-    /// A blob's file, for a reader that hashes while it copies.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn open_blob(&self, key: Digest, reply: Reply<File, BlobError>) -> Result<(), NotTaken> {
-        offer(&self.blobs, Thread::Blobs, BlobRequest::Open { key, reply })
-    }
-
-    /// A blob's length, or `None` if it is not here.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn blob_length(
-        &self,
-        key: Digest,
-        reply: Reply<Option<u64>, BlobError>,
-    ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Length { key, reply },
-        )
-    }
-
-    /// The chunks of a file that are not here yet.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn missing_chunks(
-        &self,
-        parts: FileParts,
-        reply: Reply<Vec<Digest>, BlobError>,
-    ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Missing { parts, reply },
-        )
-    }
-
-    /// Joins chunks into a file; the reply lists those still missing.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn assemble(
-        &self,
-        parts: FileParts,
-        reply: Reply<Vec<Digest>, BlobError>,
-    ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Assemble { parts, reply },
-        )
-    }
-
-    /// Removes a blob.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn remove_blob(&self, key: Digest, reply: Reply<(), BlobError>) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Remove { key, reply },
-        )
-    }
-
-    /// Says which blobs are referenced and must stay; nothing is evicted before the first time.
-    ///
-    /// # Errors
-    /// When the request is not taken.
-    pub fn pin_blobs(&self, referenced: BTreeSet<Digest>) -> Result<(), NotTaken> {
-        offer(&self.blobs, Thread::Blobs, BlobRequest::Pin { referenced })
     }
 }

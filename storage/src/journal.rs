@@ -8,28 +8,32 @@
 //! Blocks are handed to the state thread in order; at most [`STATE_LAG_MAX`] may wait there, then
 //! the answer to `Commit` waits, but nothing else does.
 
+mod requests;
+mod waiting;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
-use protocol::digest::Digest;
 use protocol::units::Height;
 
 use crate::audit::log::AuditLog;
-use crate::audit::record::AuditEntry;
-use crate::blocks::{BlockLog, CommittedBlock};
+use crate::blocks::BlockLog;
 use crate::clock;
 use crate::evidence::EvidenceLog;
-use crate::request::{JournalError, Observer, Reply, Store};
+use crate::request::{JournalError, Observer, Store};
 use crate::shared::Shared;
-use crate::sign::commits::{SeatCommits, SeatKey};
+use crate::sign::commits::SeatCommits;
 use crate::sign::state::SignState;
 use crate::state::StateCommit;
 use crate::state_thread::StateRequest;
 use crate::wal::{Wal, WalEntry};
+
+pub use requests::Durability;
+pub(crate) use requests::{JournalReply, JournalRequest};
+use waiting::Waiting;
 
 /// Blocks by which the state may lag behind the block log.
 pub const STATE_LAG_MAX: u64 = 8;
@@ -37,66 +41,6 @@ pub const STATE_LAG_MAX: u64 = 8;
 const GROUP_REQUESTS_MAX: usize = 256;
 /// A checkpoint is signed at the latest this long after a record.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
-
-/// When a write-ahead batch is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Once it survives a power cut. A batch with an own message always waits for this.
-    Now,
-    /// Once the kernel has it; it rides with the next batch that waits.
-    Later,
-}
-
-type JournalReply<T> = Reply<T, JournalError>;
-
-pub(crate) enum JournalRequest {
-    Wal {
-        entries: Vec<WalEntry>,
-        durability: Durability,
-        reply: JournalReply<u64>,
-    },
-    Commit {
-        block: Box<CommittedBlock>,
-        state: Box<StateCommit>,
-        reply: JournalReply<()>,
-    },
-    Mark {
-        seat: SeatKey,
-        commit: Digest,
-        reply: JournalReply<()>,
-    },
-    Keep {
-        id: Digest,
-        bytes: Vec<u8>,
-        reply: JournalReply<()>,
-    },
-    Done {
-        id: Digest,
-        reply: JournalReply<()>,
-    },
-    Audit {
-        entry: AuditEntry,
-        reply: JournalReply<u64>,
-    },
-    /// The state thread has taken a block.
-    StateMoved,
-    Stop,
-}
-
-impl fmt::Debug for JournalRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Wal { .. } => "Wal",
-            Self::Commit { .. } => "Commit",
-            Self::Mark { .. } => "Mark",
-            Self::Keep { .. } => "Keep",
-            Self::Done { .. } => "Done",
-            Self::Audit { .. } => "Audit",
-            Self::StateMoved => "StateMoved",
-            Self::Stop => "Stop",
-        })
-    }
-}
 
 /// Sign-state and commits; absent on a node without a key.
 pub(crate) struct Signer {
@@ -123,51 +67,13 @@ pub(crate) struct HeldCommit {
     reply: JournalReply<()>,
 }
 
-/// Answers that wait for one store's sync.
-struct Waiting<T> {
-    answers: Vec<(JournalReply<T>, T)>,
-}
-
-impl<T> Waiting<T> {
-    const fn new() -> Self {
-        Self {
-            answers: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, reply: JournalReply<T>, value: T) {
-        self.answers.push((reply, value));
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.answers.is_empty()
-    }
-
-    /// The first answer carries the error itself, the others its text.
-    fn answer(self, outcome: Result<(), JournalError>) {
-        match outcome {
-            Ok(()) => self
-                .answers
-                .into_iter()
-                .for_each(|(reply, value)| reply(Ok(value))),
-            Err(error) => {
-                let text = error.to_string();
-                let mut error = Some(error);
-                for (reply, _) in self.answers {
-                    let group = || JournalError::Group(text.clone());
-                    reply(Err(error.take().unwrap_or_else(group)));
-                }
-            }
-        }
-    }
-}
-
 /// The answers of one group, by what they wait for.
 struct Group {
     wal_written: Waiting<u64>,
     wal_durable: Waiting<u64>,
     signed: bool,
     blocks: Vec<(Height, HeldCommit)>,
+    restored: Waiting<()>,
     marks: Waiting<()>,
     evidence: Waiting<()>,
     audit: Waiting<u64>,
@@ -204,6 +110,7 @@ impl Journal {
             wal_durable: Waiting::new(),
             signed: false,
             blocks: Vec::new(),
+            restored: Waiting::new(),
             marks: Waiting::new(),
             evidence: Waiting::new(),
             audit: Waiting::new(),
@@ -237,6 +144,10 @@ impl Journal {
                 Ok(()) => group
                     .blocks
                     .push((block.height, HeldCommit { state, reply })),
+                Err(error) => self.refuse(reply, error.into()),
+            },
+            JournalRequest::Restore { block, reply } => match self.blocks.append(&block) {
+                Ok(()) => group.restored.push(reply, ()),
                 Err(error) => self.refuse(reply, error.into()),
             },
             JournalRequest::Mark {
@@ -318,6 +229,7 @@ impl Journal {
             wal_durable,
             signed,
             blocks,
+            restored,
             marks,
             evidence,
             audit,
@@ -339,6 +251,10 @@ impl Journal {
             }
         }
         self.settle_blocks(blocks);
+        if !restored.is_empty() {
+            let outcome = self.timed(Store::Blocks, |journal| Ok(journal.blocks.sync()?));
+            restored.answer(outcome);
+        }
         self.settle_marks(marks);
         if !evidence.is_empty() {
             let outcome = self.timed(Store::Evidence, |journal| Ok(journal.evidence.sync()?));

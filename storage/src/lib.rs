@@ -31,6 +31,7 @@ mod blob_thread;
 pub mod blobs;
 pub mod blocks;
 mod clock;
+pub mod disk;
 pub mod evidence;
 pub mod exit;
 pub mod handle;

@@ -428,3 +428,11 @@ impl RecordLog {
         Ok(())
     }
 }
+
+impl Drop for RecordLog {
+    /// Waits for the maker of the next segment, so that whoever opens the directory next does not
+    /// meet it.
+    fn drop(&mut self) {
+        drop(self.spare.take().map(Spare::take));
+    }
+}
