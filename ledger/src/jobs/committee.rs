@@ -1,0 +1,223 @@
+//! Freezing a job's list, and drawing its committee from it two blocks later.
+//!
+//! A frozen list reserves the seat bond of every member that may be drawn, so that no other job can
+//! take it meanwhile; the draw frees what it does not use.
+
+use std::collections::BTreeSet;
+
+use protocol::digest::{JobId, ValidatorId};
+use protocol::draw::{committee_seed, draw};
+use protocol::events::{Event, Level};
+use protocol::job::SeatRef;
+use protocol::limits::{DRAW_DELAY_BLOCKS, QUEUE_RETRY_BLOCKS};
+use protocol::units::Amount;
+
+use super::{JobHead, JobRequest, Member, Phase, SeatHolder, Snapshot, finish, submit};
+use crate::execution::{Seat, SeatState};
+use crate::money::Breach;
+use crate::work::Work;
+
+/// Freezes the list of a waiting job, or lets it wait; ends it if its time is over.
+pub(super) fn freeze(work: &mut Work, job: JobId) -> Result<(), Breach> {
+    let height = work.block.height;
+    let (head, request) = (work.job(job)?, work.request(job)?);
+    if submit::has_expired(&request.spec, height) {
+        work.emit(Event::Expired { job });
+        return finish::finish(work, job, Phase::Expired, None);
+    }
+    let draw_at = height.plus(DRAW_DELAY_BLOCKS);
+    let (expiry, bond) = (request.spec.expiry, request.seat_bond);
+    let members = members(work, &head, request);
+    let suffices = enough(work, request, &members);
+    if suffices && draw_at <= expiry {
+        reserve(work, &members, bond)?;
+        work.state.snapshots.put(
+            job,
+            Snapshot {
+                version: 1,
+                members,
+            },
+        );
+        return work.move_job(job, Phase::Frozen, draw_at);
+    }
+    let retry = height.plus(QUEUE_RETRY_BLOCKS).min(expiry);
+    work.move_job(job, Phase::Queued, retry)
+}
+
+fn members(work: &Work, head: &JobHead, request: &JobRequest) -> Vec<Member> {
+    let refuted = work
+        .state
+        .cohorts
+        .get(&(request.spec.model_root, request.spec.engine))
+        .map(|cohort| cohort.refuted.as_slice())
+        .unwrap_or_default();
+    let eligible = |id: &ValidatorId| {
+        work.state.validators.get(id).is_some_and(|row| {
+            row.operator != head.client
+                && row.operator != head.payer
+                && row.free_seat_bond() >= request.seat_bond
+                && !refuted.contains(id)
+        })
+    };
+    work.state
+        .standing(work.block.height)
+        .into_iter()
+        .map(|(validator, stake)| Member {
+            validator,
+            stake,
+            eligible: eligible(&validator),
+        })
+        .collect()
+}
+
+fn enough(work: &Work, request: &JobRequest, members: &[Member]) -> bool {
+    let params = work.state.params();
+    let needed = params
+        .eligible_per_seat
+        .saturating_mul(u64::from(request.spec.k));
+    let stake = |of: &mut dyn Iterator<Item = &Member>| {
+        of.fold(0_u128, |sum, member| {
+            sum.saturating_add(u128::from(member.stake.0))
+        })
+    };
+    let count = members.iter().filter(|member| member.eligible).count();
+    let eligible = stake(&mut members.iter().filter(|member| member.eligible));
+    let share = stake(&mut members.iter()).saturating_mul(u128::from(params.eligible_stake_thirds));
+    u64::try_from(count).unwrap_or(u64::MAX) >= needed && eligible.saturating_mul(3) >= share
+}
+
+fn reserve(work: &mut Work, members: &[Member], bond: Amount) -> Result<(), Breach> {
+    for member in members.iter().filter(|member| member.eligible) {
+        work.with_validator(member.validator, |row| {
+            row.seat_locked = row.seat_locked.saturating_add(bond);
+        })?;
+    }
+    Ok(())
+}
+
+/// Frees the reservations of everyone but those who keep theirs.
+pub(super) fn release_reservations(
+    work: &mut Work,
+    job: JobId,
+    keep: &BTreeSet<ValidatorId>,
+) -> Result<(), Breach> {
+    let bond = work.request(job)?.seat_bond;
+    let Some(snapshot) = work.state.snapshots.get(&job).cloned() else {
+        return Ok(());
+    };
+    for member in snapshot
+        .members
+        .iter()
+        .filter(|m| m.eligible && !keep.contains(&m.validator))
+    {
+        work.with_validator(member.validator, |row| {
+            row.seat_locked = row.seat_locked.saturating_sub(bond);
+        })?;
+    }
+    Ok(())
+}
+
+/// Draws the committee of a frozen job. In S1 the seed is this block's id, which its proposer can
+/// grind; that is said in the documentation and ends in S2.
+pub(super) fn assign(work: &mut Work, job: JobId) -> Result<(), Breach> {
+    let (head, request) = (work.job(job)?, work.request(job)?);
+    let (k, bond) = (request.spec.k, request.seat_bond);
+    let snapshot = work.snapshot(job)?;
+    let seed = committee_seed(&work.state.chain_id(), &work.block.id.0, &job, head.attempt);
+    let list: Vec<(ValidatorId, u64)> = snapshot
+        .members
+        .iter()
+        .filter(|member| member.eligible)
+        .map(|member| (member.validator, member.stake.0))
+        .collect();
+    let winners = draw(&seed, &list, k);
+    release_reservations(work, job, &winners.iter().copied().collect())?;
+    seat(work, job, &winners, Level::Committee, bond)?;
+    work.emit(Event::Assigned {
+        job,
+        attempt: head.attempt,
+        seats: winners,
+    });
+    open_commits(work, job, Level::Committee)
+}
+
+/// Seats everyone of the list who does not sit yet. Jurors lock no bond.
+pub(super) fn escalate(work: &mut Work, job: JobId) -> Result<Vec<ValidatorId>, Breach> {
+    let head = work.job(job)?;
+    let snapshot = work.snapshot(job)?;
+    let jurors: Vec<ValidatorId> = snapshot
+        .members
+        .iter()
+        .map(|member| member.validator)
+        .filter(|id| !head.seats.iter().any(|seat| seat.validator == *id))
+        .collect();
+    seat(work, job, &jurors, Level::WholeSet, Amount::ZERO)?;
+    work.emit(Event::Escalated {
+        job,
+        attempt: head.attempt,
+        first_seat: head.k,
+        jurors: jurors.clone(),
+    });
+    Ok(jurors)
+}
+
+fn seat(
+    work: &mut Work,
+    job: JobId,
+    holders: &[ValidatorId],
+    level: Level,
+    bond: Amount,
+) -> Result<(), Breach> {
+    let snapshot = work.snapshot(job)?;
+    for id in holders {
+        let head = work.job(job)?;
+        let row = work.state.validators.get(id);
+        let row = row.ok_or_else(|| Breach(format!("validator {id} is missing")))?;
+        let out = row.jail.is_some() || row.exit.is_some();
+        let session_pk = row.session_pk;
+        let number = u16::try_from(head.seats.len()).unwrap_or(u16::MAX);
+        let place = SeatRef {
+            job,
+            attempt: head.attempt,
+            seat: number,
+        };
+        let state = if out {
+            SeatState::NoShow
+        } else {
+            SeatState::Open
+        };
+        let stake = snapshot.stake(id);
+        let record = Seat {
+            version: 1,
+            validator: *id,
+            level,
+            stake,
+            bond,
+            state,
+        };
+        work.state.seats.put(place, record);
+        work.with_job(job, |head| {
+            head.seats.push(SeatHolder {
+                validator: *id,
+                session_pk,
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// Opens the commit window of a level.
+pub(super) fn open_commits(work: &mut Work, job: JobId, level: Level) -> Result<(), Breach> {
+    let request = work.request(job)?;
+    let blocks = work.state.params().commit_blocks(request.spec.fuel_limit);
+    let closes = work.block.height.plus(blocks);
+    let attempt = work.job(job)?.attempt;
+    work.move_job(job, Phase::Commit(level), closes)?;
+    work.emit(Event::CommitWindow {
+        job,
+        attempt,
+        level,
+        closes,
+    });
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The end of a job: what is left goes back, bonds are freed, and each seat enters its holder's record.
+
+use std::collections::BTreeSet;
+
+use protocol::digest::JobId;
+use protocol::events::Level;
+
+use super::{Answer, JobHead, Phase, committee, quorum};
+use crate::escrow;
+use crate::execution::{Seat, SeatState};
+use crate::money::Breach;
+use crate::staking::{SeatRecord, judge_absence, record_seat};
+use crate::work::Work;
+
+/// Ends a job. Whatever was to be paid has been paid.
+pub(super) fn finish(
+    work: &mut Work,
+    job: JobId,
+    phase: Phase,
+    answer: Option<Answer>,
+) -> Result<(), Breach> {
+    let head = work.job(job)?;
+    escrow::refund(work, job, head.payer)?;
+    match head.phase {
+        Phase::Frozen => committee::release_reservations(work, job, &BTreeSet::new())?,
+        _ => free_bonds(work, job, &head)?,
+    }
+    record_seats(work, job, &head)?;
+    work.state.snapshots.remove(&job);
+    let mut account = work.state.account(&head.client);
+    account.live_jobs = account.live_jobs.saturating_sub(1);
+    work.state.accounts.put(head.client, account);
+    work.with_job(job, |head| head.answer = answer)?;
+    work.move_job(job, phase, work.block.height)
+}
+
+fn free_bonds(work: &mut Work, job: JobId, head: &JobHead) -> Result<(), Breach> {
+    for (_, seat) in work.state.seats_of(job, head, Level::Committee) {
+        work.with_validator(seat.validator, |row| {
+            row.seat_locked = row.seat_locked.saturating_sub(seat.bond);
+        })?;
+    }
+    Ok(())
+}
+
+/// Giving up together is no fault of anyone: only fewer than a quorum are misses.
+fn record_seats(work: &mut Work, job: JobId, head: &JobHead) -> Result<(), Breach> {
+    let committee = work.state.seats_of(job, head, Level::Committee);
+    let jurors = work.state.seats_of(job, head, Level::WholeSet);
+    let together = |wanted: fn(&SeatState) -> bool| {
+        let count = committee
+            .iter()
+            .filter(|(_, seat)| wanted(&seat.state))
+            .count();
+        count >= usize::from(quorum(head.k))
+    };
+    let declined_together = together(|state| matches!(state, SeatState::Declined(_)));
+    let unavailable_together = together(|state| matches!(state, SeatState::Unavailable));
+    let revealed = |seat: &Seat| match head.phase {
+        Phase::Reveal(level) => level == seat.level || seat.level == Level::Committee,
+        Phase::Commit(Level::WholeSet) => seat.level == Level::Committee,
+        _ => false,
+    };
+    for (_, seat) in committee.iter().chain(&jurors) {
+        let record = match &seat.state {
+            SeatState::NoShow => None,
+            SeatState::Open => Some(SeatRecord::Missed),
+            SeatState::Declined(_) if declined_together => None,
+            SeatState::Unavailable if unavailable_together => None,
+            SeatState::Declined(_) | SeatState::Unavailable => Some(SeatRecord::Missed),
+            SeatState::Committed(_) if revealed(seat) => Some(SeatRecord::Missed),
+            SeatState::Committed(_) | SeatState::Revealed(_) => Some(SeatRecord::Served),
+        };
+        if let Some(record) = record {
+            record_seat(work, seat.validator, record)?;
+            judge_absence(work, seat.validator)?;
+        }
+    }
+    Ok(())
+}
