@@ -10,7 +10,7 @@ use super::checkpoint::{LogIdentity, anchor, parse};
 use super::log::{RECORD_CHECKPOINT, RECORD_ENTRY, identity};
 use super::record::AuditRecord;
 use super::tree::{Frontier, leaf_hash};
-use crate::record::format::{SEGMENT_HEADER_BYTES, decode_record, decode_segment_header};
+use crate::record::format::{SEGMENT_HEADER_BYTES, decode_record, decode_segment_header, is_blank};
 use crate::record::{segment_ordinal, segment_path};
 
 /// What is wrong with a log.
@@ -166,7 +166,7 @@ impl Verifier {
     }
 
     fn read(&mut self, bytes: &[u8]) -> Result<(), Cause> {
-        if bytes.iter().all(|&byte| byte == 0) {
+        if is_blank(bytes) {
             // The segment that lies ready; nothing may follow it.
             self.ended = true;
             return Ok(());
@@ -196,7 +196,7 @@ impl Verifier {
             offset += record.bytes();
         }
         let rest = bytes.get(offset..).unwrap_or_default();
-        if rest.iter().all(|&byte| byte == 0) {
+        if is_blank(rest) {
             Ok(())
         } else {
             Err(Cause::Crc)

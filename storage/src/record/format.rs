@@ -192,6 +192,14 @@ pub(crate) fn claimed_seq(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_be_bytes(array(bytes.get(offset..)?, 9)?))
 }
 
+/// Whether there is nothing but zeroes. Compared block by block: segments are megabytes.
+pub(crate) fn is_blank(bytes: &[u8]) -> bool {
+    const ZEROES: [u8; 4096] = [0; 4096];
+    bytes
+        .chunks(ZEROES.len())
+        .all(|block| ZEROES.starts_with(block))
+}
+
 pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::encode_segment_header;
+use super::format::{encode_segment_header, is_blank};
 use super::log::{Active, FoundRecord, LogConfig, LogError, OnDamage, Position, RecordLog, failed};
 use super::recovery::{Ending, Gaps, Placed, Recovery, Refused};
 use super::segments::{Spare, fill_with_zeroes, make_segment, segment_ordinal, segment_path};
@@ -42,7 +42,7 @@ impl ReadBack {
         for &ordinal in &ordinals {
             let path = segment_path(dir, ordinal);
             let bytes = layer.read(&path).map_err(failed("read", &path))?;
-            let blank = bytes.iter().all(|&byte| byte == 0);
+            let blank = is_blank(&bytes);
             read.0.push(SegmentFile {
                 ordinal,
                 bytes: bytes.len() as u64,

@@ -13,7 +13,7 @@
 
 use super::format::{
     HeaderError, Identity, Record, SEGMENT_HEADER_BYTES, claimed_seq, decode_record,
-    decode_segment_header,
+    decode_segment_header, is_blank,
 };
 
 /// A record further than this beyond the break cannot be of the group in flight, nor one that
@@ -119,7 +119,7 @@ impl Recovery {
     pub fn segment<'a>(&mut self, bytes: &'a [u8]) -> Result<Vec<Placed<'a>>, Refused> {
         let segment = self.segments;
         self.segments += 1;
-        if bytes.iter().all(|&byte| byte == 0) {
+        if is_blank(bytes) {
             return Ok(Vec::new());
         }
         if self.broken {
@@ -195,7 +195,7 @@ impl Recovery {
             seq += 1;
         }
         let rest = bytes.get(offset..).unwrap_or_default();
-        let clean = rest.iter().all(|&byte| byte == 0);
+        let clean = is_blank(rest);
         self.tail = Some(Tail {
             segment,
             offset,
