@@ -8,7 +8,7 @@ use crate::spec::Profile;
 /// Most inputs a job can get; with the fixed descriptors they stay below the runner's 16.
 pub const INPUTS_MAX: usize = 8;
 /// Standard streams, inputs, program and status must fit the tightest descriptor limit.
-const _: () = assert!(INPUTS_MAX + 5 <= RUNNER_FILES as usize);
+const _: () = assert!(INPUTS_MAX as u64 + 5 <= RUNNER_FILES);
 /// Most bytes of arguments and environment together: they travel to the launcher in one message.
 pub const ARGUMENT_BYTES_MAX: usize = 160 * 1024;
 /// Most scratch files one job may hand back.

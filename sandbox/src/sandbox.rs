@@ -26,6 +26,8 @@ pub struct SandboxConfig {
     pub uid_base: u32,
     /// Degradations allowed by name.
     pub allow_degraded: Vec<Degradation>,
+    /// Walls to build; anything but all of them only in builds of the attack suite.
+    layers: Layers,
 }
 
 impl SandboxConfig {
@@ -37,7 +39,16 @@ impl SandboxConfig {
             launcher: PathBuf::from("/proc/self/exe"),
             uid_base: 210_000,
             allow_degraded: Vec::new(),
+            layers: Layers::ALL,
         }
+    }
+
+    /// Builds only some walls, for the self-test to notice.
+    #[cfg(feature = "attack-suite")]
+    #[must_use]
+    pub fn with_layers(mut self, layers: Layers) -> Self {
+        self.layers = layers;
+        self
     }
 }
 
@@ -141,7 +152,7 @@ impl Sandbox {
             layers: if bare {
                 Layers::WITHOUT_NAMESPACES
             } else {
-                Layers::ALL
+                self.config.layers
             },
             cgroups: Arc::clone(&self.cgroups),
         }

@@ -46,6 +46,12 @@ pub struct SlotConfig {
 }
 
 impl SlotConfig {
+    /// User its launcher becomes; `None` where it stays this process's user.
+    #[must_use]
+    pub fn uid(&self) -> Option<u32> {
+        self.uid
+    }
+
     /// Builds only some layers; exists only in builds of the attack suite.
     #[cfg(feature = "attack-suite")]
     #[must_use]

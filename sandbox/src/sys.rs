@@ -262,8 +262,11 @@ pub(crate) fn take_inherited(first: i32, count: usize) -> Vec<OwnedFd> {
     (first..)
         .take(count)
         .filter(|fd| {
-            // SAFETY: F_GETFD only asks whether the number is open.
-            unsafe { libc::fcntl(*fd, libc::F_GETFD) >= 0 }
+            let mut stat = MaybeUninit::<libc::stat>::uninit();
+            // SAFETY: a live buffer of the right type, never read: only the answer counts. The
+            // runner's filter lets this call through, but neither `fcntl` nor the `newfstatat`
+            // that libc makes of its own `fstat`.
+            unsafe { libc::syscall(libc::SYS_fstat, *fd, stat.as_mut_ptr()) == 0 }
         })
         .map(own)
         .collect()
@@ -349,10 +352,20 @@ pub(crate) fn attempt_int80(number: u32) -> Errno<i64> {
     }
 }
 
-/// Runs `work` in a forked child and gives its raw wait status.
-///
-/// For the attack suite inside a job: each attempt dies alone. The caller is single-threaded.
-pub(crate) fn in_forked_child(work: impl FnOnce() -> u8) -> Errno<i32> {
+/// CPU time of this process so far.
+pub(crate) fn own_cpu() -> std::time::Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a live timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    std::time::Duration::from_secs(natural(time.tv_sec))
+        + std::time::Duration::from_nanos(natural(time.tv_nsec))
+}
+
+/// Runs `work` in a forked child that nobody waits for, and gives its pid.
+pub(crate) fn in_fork(work: impl FnOnce() -> u8) -> Errno<i32> {
     // SAFETY: the probe process has one thread, so the child may run ordinary code; it leaves by
     // `_exit` and never returns into the parent's frames.
     let pid = unsafe { libc::fork() };
@@ -362,6 +375,14 @@ pub(crate) fn in_forked_child(work: impl FnOnce() -> u8) -> Errno<i32> {
         // SAFETY: ends the child at once.
         unsafe { libc::_exit(i32::from(code)) }
     }
+    Ok(pid)
+}
+
+/// Runs `work` in a forked child and gives its raw wait status.
+///
+/// For the attack suite inside a job: each attempt dies alone. The caller is single-threaded.
+pub(crate) fn in_forked_child(work: impl FnOnce() -> u8) -> Errno<i32> {
+    let pid = in_fork(work)?;
     let mut status = 0;
     loop {
         // SAFETY: `status` is a live int.

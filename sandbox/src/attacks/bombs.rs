@@ -138,6 +138,43 @@ fn kill_everybody(_: &str) -> Attempt {
     Attempt::from_call(sys::attempt(libc::SYS_kill, &everybody))
 }
 
+/// Burns 300 ms where `rusage` of the job does not see it.
+fn hide_cpu(pattern: &str) -> Attempt {
+    let burn = || {
+        busy(Duration::from_millis(300));
+        0
+    };
+    let started = match pattern {
+        "session" => sys::in_fork(|| {
+            sys::attempt(libc::SYS_setsid, &[]).ok();
+            burn()
+        }),
+        "double_fork" => sys::in_fork(|| u8::from(sys::in_fork(burn).is_err())),
+        "killed_parent" => sys::in_fork(|| match sys::in_fork(burn) {
+            Ok(_) => std::process::abort(),
+            Err(_) => 1,
+        }),
+        "two_children" => sys::in_fork(burn).and_then(|_| sys::in_fork(burn)),
+        _ => sys::in_fork(burn),
+    };
+    // Nobody is waited for: the job ends while the children are done burning.
+    thread::sleep(Duration::from_millis(1000));
+    match started {
+        Ok(_) => Attempt::Refused(0),
+        Err(errno) => Attempt::Refused(errno),
+    }
+}
+
+/// Spends CPU time, not wall time: the machine may be shared.
+fn busy(wanted: Duration) {
+    let mut turns = 0u64;
+    while sys::own_cpu() < wanted {
+        for _ in 0..10_000 {
+            turns = std::hint::black_box(turns.wrapping_add(1));
+        }
+    }
+}
+
 /// Fills scratch with one file.
 fn fill_scratch(_: &str) -> Attempt {
     let chunk = vec![1u8; 1 << 20];
@@ -240,6 +277,13 @@ pub(super) const TABLE: &[Attack] = &[
         &["seccomp_violation"],
         &["refused"],
         daemon,
+    ),
+    bomb(
+        "hide_cpu",
+        "CPU burnt out of sight",
+        &["seccomp_violation"],
+        &["refused"],
+        hide_cpu,
     ),
     bomb(
         "fill_scratch",

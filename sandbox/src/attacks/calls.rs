@@ -1,6 +1,10 @@
 //! Single forbidden acts, nearly all of them one system call.
 
 use std::ffi::{CStr, CString};
+use std::net::TcpStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::time::Duration;
 
 use super::{Attack, Attempt, Kind};
 use crate::sys::{self, Arg};
@@ -57,6 +61,54 @@ fn read_secret(target: &str) -> Attempt {
             libc::O_RDONLY,
         ),
     }
+}
+
+/// A file of the host, written. Without a target, the usual writable places.
+fn write_file(target: &str) -> Attempt {
+    let flags = libc::O_WRONLY | libc::O_CREAT;
+    match CString::new(target) {
+        Ok(path) if !target.is_empty() => open_any(&[&path], flags),
+        _ => open_any(&[c"/tmp/file", c"/dev/shm/file"], flags),
+    }
+}
+
+/// Reaching a listener. A refusal by the other side is a success: the network was there.
+fn connect_tcp(target: &str) -> Attempt {
+    let address = if target.is_empty() {
+        "127.0.0.1:9"
+    } else {
+        target
+    };
+    let Ok(address) = address.parse() else {
+        return Attempt::Refused(libc::EINVAL);
+    };
+    match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+        Ok(_) => Attempt::Allowed("connected".to_owned()),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ECONNREFUSED) => Attempt::Allowed("reached a network".to_owned()),
+            errno => Attempt::Refused(errno.unwrap_or(libc::ETIMEDOUT)),
+        },
+    }
+}
+
+/// Reaching a socket without a file, by name.
+fn connect_abstract(target: &str) -> Attempt {
+    let name = if target.is_empty() {
+        "palisade-probe"
+    } else {
+        target
+    };
+    let connected =
+        SocketAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address));
+    match connected {
+        Ok(_) => Attempt::Allowed("connected".to_owned()),
+        Err(error) => Attempt::Refused(error.raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
+
+/// Whether a process of the host can be signalled, asked with signal 0.
+fn signal_host(target: &str) -> Attempt {
+    ints(libc::SYS_kill, &[target.parse().unwrap_or(2_000_000), 0])
 }
 
 fn mount(_: &str) -> Attempt {
@@ -224,6 +276,12 @@ pub(super) const TABLE: &[Attack] = &[
             &[libc::AF_UNIX.into(), libc::SOCK_STREAM.into(), 0, 0],
         )
     }),
+    row("connect_tcp", "a listener of the host", connect_tcp),
+    row(
+        "connect_abstract",
+        "an abstract socket of the host",
+        connect_abstract,
+    ),
     row("io_uring", "an io_uring, a way around filters", io_uring),
     row("read_secret", "a secret file of the host", read_secret),
     row("read_proc", "another process's environment", |_| {
@@ -244,12 +302,7 @@ pub(super) const TABLE: &[Attack] = &[
     row("write_root", "a file in the root", |_| {
         open(c"/file", libc::O_WRONLY | libc::O_CREAT)
     }),
-    row("write_tmp", "a file in /tmp and /dev/shm", |_| {
-        open_any(
-            &[c"/tmp/file", c"/dev/shm/file"],
-            libc::O_WRONLY | libc::O_CREAT,
-        )
-    }),
+    row("write_file", "a file of the host, written", write_file),
     row("open_by_handle", "a file by its handle", |_| {
         reached(libc::SYS_open_by_handle_at, &[libc::AT_FDCWD.into(), 0, 0])
     }),
@@ -272,12 +325,11 @@ pub(super) const TABLE: &[Attack] = &[
     row("pidfd_open_getfd", "another process's descriptors", |_| {
         ints(libc::SYS_pidfd_getfd, &[0, 0, 0])
     }),
-    row("signal_host", "a signal to a process of the host", |_| {
-        ints(
-            libc::SYS_tgkill,
-            &[2_000_000, 2_000_000, libc::SIGTERM.into()],
-        )
-    }),
+    row(
+        "signal_host",
+        "a signal to a process of the host",
+        signal_host,
+    ),
     row("mount", "mounting", mount),
     row("mount_new", "mounting by the newer calls", |_| {
         ints(libc::SYS_fsopen, &[0, 0])

@@ -3,10 +3,9 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::process::exit;
 use std::thread;
-use std::time::{Duration, Instant};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -33,10 +32,14 @@ fn job(words: &[&str]) -> i32 {
         ["seal"] => i32::from(sandbox::seal().is_err()),
         ["seal", "then", attack] => sealed(attack),
         ["threads", count] => threads(count.parse().unwrap_or(1)),
-        ["burn", millis] => burn(millis.parse().unwrap_or(0)),
-        ["burn-forked", millis] => burn_forked(millis.parse().unwrap_or(0)),
+        ["wait"] => wait(),
+        ["run-forever", work_dir] => run_forever(work_dir),
+        ["churn", work_dir, sequential, concurrent] => {
+            let number = |word: &str| word.parse().unwrap_or(0);
+            churn(work_dir, number(sequential), number(concurrent))
+        }
+        ["read-one-byte"] => done(io::stdin().read_exact(&mut [0u8; 1])),
         ["write-scratch", name, bytes] => write_scratch(name, bytes.parse().unwrap_or(0)),
-        ["stdout-closed-early"] => stdout_closed_early(),
         ["attack", name, target] => match sandbox::attacks::as_runner(name, target) {
             Some(attempt) => {
                 println!("{attempt}");
@@ -101,35 +104,34 @@ fn threads(count: usize) -> i32 {
     0
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a job that burns time has to look at it"
-)]
-fn burn(millis: u64) -> i32 {
-    let start = Instant::now();
-    let mut turns = 0u64;
-    while start.elapsed() < Duration::from_millis(millis) {
-        turns = std::hint::black_box(turns.wrapping_add(1));
-    }
-    0
+/// A process to be signalled: says it is there and waits for its input to end.
+fn wait() -> i32 {
+    println!("ready");
+    done(io::copy(&mut io::stdin(), &mut io::sink()))
 }
 
-/// Burns in a child that nobody waits for: invisible to rusage.
-fn burn_forked(millis: u64) -> i32 {
-    let mut child = match std::process::Command::new("/proc/self/exe").spawn() {
-        Ok(child) => child,
-        Err(_) => return burn_in_threads(millis),
+/// The sandbox of this host, with this binary as launcher.
+fn open(work_dir: &str) -> Result<sandbox::Sandbox, sandbox::Closed> {
+    let mut config = sandbox::SandboxConfig::new(work_dir);
+    config.allow_degraded = vec![sandbox::Degradation::Cgroup];
+    sandbox::Sandbox::open(config).map(|(sandbox, _)| sandbox)
+}
+
+/// A node in small: runs a job that never ends, until somebody kills it.
+fn run_forever(work_dir: &str) -> i32 {
+    let Ok(config) = open(work_dir).and_then(|sandbox| sandbox.slot(7)) else {
+        return 90;
     };
-    done(child.wait())
-}
-
-fn burn_in_threads(millis: u64) -> i32 {
-    let all: Vec<_> = (0..2)
-        .map(|_| thread::spawn(move || burn(millis)))
-        .collect();
-    all.into_iter()
-        .filter_map(|thread| thread.join().ok())
-        .sum()
+    let Ok(mut slot) = sandbox::Slot::spawn(config) else {
+        return 91;
+    };
+    let (Ok(program), Ok(cancel)) = (sandbox::Program::current(), sandbox::Cancel::new()) else {
+        return 92;
+    };
+    let words = ["job", sandbox::PROBE_MODE, "one", "sleep", ""];
+    let spec = sandbox::Spec::new(program, sandbox::Profile::Native, &words);
+    println!("launcher {}", slot.launcher_pid().unwrap_or(0));
+    i32::from(slot.run(spec, &cancel).is_err())
 }
 
 fn write_scratch(name: &str, bytes: usize) -> i32 {
@@ -139,11 +141,90 @@ fn write_scratch(name: &str, bytes: usize) -> i32 {
     ))
 }
 
-fn stdout_closed_early() -> i32 {
-    use std::os::fd::AsFd;
-    // A copy of a stream can be closed; the stream itself stays std's.
-    let copy = io::stdout().as_fd().try_clone_to_owned();
-    drop(copy);
-    writeln!(io::stderr(), "still here").ok();
+/// What this process has: open descriptors, children, mounts, control groups bearing its pid.
+fn possessions() -> [usize; 4] {
+    let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
+    let lines = |path: &str| std::fs::read_to_string(path).map_or(0, |text| text.lines().count());
+    let pid = std::process::id();
+    let children = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .map(|text| text.split_whitespace().count())
+        .sum();
+    let marker = format!("palisade-{pid}-");
+    let groups = std::fs::read_dir("/sys/fs/cgroup/pids")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&marker))
+        .count();
+    [
+        count("/proc/self/fd"),
+        children,
+        lines("/proc/self/mounts"),
+        groups,
+    ]
+}
+
+fn churn(work_dir: &str, sequential: u32, concurrent: u32) -> i32 {
+    let before = possessions();
+    let sandbox = match open(work_dir) {
+        Ok(sandbox) => sandbox,
+        Err(closed) => {
+            println!("{closed}");
+            return 90;
+        }
+    };
+    let mut ran = runs(&sandbox, 0, sequential);
+    thread::scope(|scope| {
+        let all: Vec<_> = (1..=concurrent)
+            .map(|n| (n, &sandbox))
+            .map(|(n, s)| scope.spawn(move || runs(s, n, 1)))
+            .collect();
+        ran += all
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .sum::<u32>();
+    });
+    drop(sandbox);
+    let after = possessions();
+    if ran != sequential + concurrent || before != after {
+        println!("{ran} ran, before {before:?}, after {after:?}");
+        return 91;
+    }
+    println!("{ran} ran, nothing left");
     0
+}
+
+/// Runs `times` jobs one after another in one slot, alternating profiles.
+fn runs(sandbox: &sandbox::Sandbox, index: u32, times: u32) -> u32 {
+    if times == 0 {
+        return 0;
+    }
+    let Ok(config) = sandbox.slot(index) else {
+        return 0;
+    };
+    let Ok(mut slot) = sandbox::Slot::spawn(config) else {
+        return 0;
+    };
+    let mut ran = 0;
+    for turn in 0..times {
+        let profile = if turn % 2 == 0 {
+            sandbox::Profile::Runner
+        } else {
+            sandbox::Profile::Native
+        };
+        let (Ok(program), Ok(cancel)) = (sandbox::Program::current(), sandbox::Cancel::new())
+        else {
+            break;
+        };
+        let spec = sandbox::Spec::new(program, profile, &["job", "exit", "0"]);
+        let report = slot.run(spec, &cancel);
+        if report.is_ok_and(|report| report.outcome == sandbox::Outcome::Exited(0)) {
+            ran += 1;
+        }
+    }
+    ran
 }

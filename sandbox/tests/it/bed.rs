@@ -64,6 +64,11 @@ pub(crate) fn spec(profile: Profile, words: &[&str]) -> Spec {
     Spec::new(Program::open(&testbed()).unwrap(), profile, &arguments)
 }
 
+/// One attack of the table, by the probe, unsealed.
+pub(crate) fn probe(profile: Profile, attack: &str) -> Spec {
+    spec(profile, &[sandbox::PROBE_MODE, "one", attack, ""])
+}
+
 pub(crate) fn run(slot: &mut Slot, spec: Spec) -> Report {
     slot.run(spec, &Cancel::new().unwrap()).unwrap()
 }

@@ -1,5 +1,16 @@
-//! The sandbox from outside: real launchers, real jobs, real attacks.
+//! The sandbox from outside: real launchers, real jobs, real attacks. One file per fault.
 
+mod attack_suite;
+mod bad_programs;
+mod bad_specs;
 mod bed;
+mod bombs;
+mod canaries;
+mod cpu_hidden;
+mod inputs;
+mod killed;
+mod leftovers;
 mod outcomes;
-mod suite;
+mod scratch;
+mod streams;
+mod walls;

@@ -1,0 +1,111 @@
+//! Goal: nothing in the table works. Method: run every row under both profiles and compare the
+//! host before and after.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use sandbox::attacks::{self, Attack, Kind};
+use sandbox::{Closed, Layers, Sandbox};
+
+use crate::bed;
+
+/// Facts about this host that no job may change.
+fn host() -> BTreeMap<&'static str, String> {
+    let paths = [
+        "/proc/sys/kernel/hostname",
+        "/proc/sys/kernel/core_pattern",
+        "/proc/swaps",
+        "/proc/modules",
+        "/proc/self/mounts",
+        "/proc/self/limits",
+        "/proc/self/personality",
+        "/proc/sysvipc/shm",
+        "/proc/sysvipc/msg",
+        "/proc/key-users",
+    ];
+    paths
+        .into_iter()
+        .map(|path| (path, fs::read_to_string(path).unwrap_or_default()))
+        .collect()
+}
+
+#[test]
+fn host_unchanged_after_attack_suite() {
+    let mut slot = bed::slot();
+    let before = host();
+    for attack in Attack::all().filter(|attack| attack.kind == Kind::Attempt) {
+        let native = attacks::run(&mut slot, attack.name, "").unwrap();
+        assert!(native.blocked, "{native:?}");
+        let runner = attacks::run_as_runner(&mut slot, attack.name, "").unwrap();
+        assert!(runner.blocked, "{runner:?}");
+    }
+    // Keys and messages come and go with other programs; what must not appear is ours.
+    let after = host();
+    for (fact, value) in &before {
+        if *fact == "/proc/key-users" {
+            continue;
+        }
+        assert_eq!(after.get(fact), Some(value), "{fact}");
+    }
+}
+
+/// Goal: one attempt that works is enough to close the sandbox. Method: leave out the third
+/// wall, so that sockets can be made (in an empty network, where they do no harm).
+#[test]
+fn any_allowed_probe_refuses_jobs() {
+    let config = bed::config().with_layers(Layers::only(true, true, false));
+    let mut sandbox = Sandbox::probe(config).unwrap();
+    let closed = sandbox.self_test().unwrap_err();
+    assert!(
+        matches!(&closed, Closed::SelfTest(text) if text.contains("open_socket")),
+        "{closed}"
+    );
+    assert!(matches!(sandbox.slot(0), Err(Closed::Untested)));
+    assert!(!sandbox.allows(sandbox::Profile::Runner));
+}
+
+#[test]
+fn an_untested_sandbox_gives_no_slot() {
+    let sandbox = Sandbox::probe(bed::config()).unwrap();
+    assert!(matches!(sandbox.slot(0), Err(Closed::Untested)));
+}
+
+#[test]
+fn the_self_test_covers_the_whole_table() {
+    let (_, test) = Sandbox::open(bed::config()).unwrap();
+    let attempts = Attack::all()
+        .filter(|attack| attack.kind == Kind::Attempt)
+        .count();
+    assert_eq!(test.controls.len(), attempts + 3);
+    assert!(test.failures().next().is_none());
+}
+
+#[test]
+fn an_unknown_attack_is_an_error() {
+    let found = attacks::run(&mut bed::slot(), "nothing_such", "");
+    assert!(
+        matches!(found, Err(attacks::UnknownAttack::Name(_))),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn doctor_names_every_layer() {
+    let rows = sandbox::doctor(&bed::config());
+    let checks: Vec<_> = rows.iter().map(|row| row.check).collect();
+    let wanted = [
+        "kernel",
+        "user namespaces",
+        "Landlock",
+        "seccomp",
+        "control groups",
+        "tier",
+        "self-test",
+    ];
+    assert_eq!(checks, wanted);
+    let failed: Vec<_> = rows
+        .iter()
+        .filter(|row| row.verdict == sandbox::Verdict::Fail)
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}

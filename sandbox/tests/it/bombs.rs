@@ -1,0 +1,76 @@
+//! Goal: whatever a job consumes without end, it ends in the outcome meant for it and the host
+//! does not notice.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sandbox::attacks::{self, Attack, Kind};
+use sandbox::{Outcome, Profile};
+
+use crate::bed;
+
+#[test]
+fn bombs_have_typed_outcomes() {
+    let grouped = bed::has_cgroup("bombs_have_typed_outcomes");
+    let mut slot = bed::slot();
+    for attack in Attack::all().filter(|attack| attack.kind != Kind::Attempt) {
+        let started = Instant::now();
+        let native = attacks::run(&mut slot, attack.name, "").unwrap();
+        assert!(native.blocked, "{native:?}");
+        let runner = attacks::run_as_runner(&mut slot, attack.name, "").unwrap();
+        assert!(runner.blocked, "{runner:?}");
+        assert!(
+            started.elapsed() < Duration::from_secs(13),
+            "{}",
+            attack.name
+        );
+        if grouped && attack.name == "memory_bomb" {
+            assert_eq!(native.outcome, "memory_limit", "{native:?}");
+            assert_eq!(runner.outcome, "memory_limit", "{runner:?}");
+        }
+        if grouped && attack.name == "fork_bomb" {
+            assert_eq!(native.outcome, "pids_limit", "{native:?}");
+        }
+        // The host still makes processes, whatever the job exhausted.
+        assert!(Command::new("/bin/true").status().unwrap().success());
+    }
+}
+
+#[test]
+fn wall_time_ends_within_its_margin() {
+    let mut spec = bed::probe(Profile::Native, "sleep");
+    spec.limits.wall_ms = 300;
+    let report = bed::run(&mut bed::slot(), spec);
+    assert_eq!(report.outcome, Outcome::WallTimeout);
+    let wall = report.usage.wall;
+    assert!(wall >= Duration::from_millis(300), "{wall:?}");
+    // The margin of the design is 100 ms; a loaded test machine gets more.
+    assert!(wall < Duration::from_millis(1300), "{wall:?}");
+}
+
+#[test]
+fn cpu_time_is_charged_when_it_runs_out() {
+    for profile in [Profile::Runner, Profile::Native] {
+        let mut spec = bed::probe(profile, "spin");
+        spec.limits.cpu_seconds = 1;
+        let report = bed::run(&mut bed::slot(), spec);
+        assert_eq!(report.outcome, Outcome::CpuTimeout, "{profile:?}");
+        assert!(
+            report.usage.cpu >= Duration::from_millis(950),
+            "{:?}",
+            report.usage
+        );
+    }
+}
+
+#[test]
+fn a_daemon_dies_with_its_job() {
+    let mut slot = bed::slot();
+    let started = Instant::now();
+    let report = bed::run(&mut slot, bed::probe(Profile::Native, "daemon"));
+    assert_eq!(report.outcome, Outcome::Exited(10), "{report:?}");
+    // It held standard output open: an end of file proves that it is gone.
+    assert!(started.elapsed() < Duration::from_secs(3));
+    let next = bed::run(&mut slot, bed::spec(Profile::Native, &["exit", "0"]));
+    assert_eq!(next.outcome, Outcome::Exited(0));
+}
