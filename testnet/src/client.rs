@@ -24,7 +24,10 @@ impl Api {
             .timeout_connect(Some(Duration::from_secs(1)))
             .http_status_as_error(false)
             .build();
-        Self { base: base.into(), agent: config.into() }
+        Self {
+            base: base.into(),
+            agent: config.into(),
+        }
     }
 
     /// Its base URL.
@@ -49,7 +52,11 @@ impl Api {
     pub fn text(&self, path: &str) -> Result<String> {
         let url = format!("{}{path}", self.base);
         let mut answer = self.agent.get(&url).call().with_context(|| url.clone())?;
-        let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string()?;
         if answer.status().is_success() {
             return Ok(text);
         }
@@ -88,7 +95,9 @@ pub fn number(value: &Value, key: &str) -> Result<u64> {
 /// # Errors
 /// If it is missing or something else.
 pub fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
-    value[key].as_str().with_context(|| format!("`{key}` is not a text in {value}"))
+    value[key]
+        .as_str()
+        .with_context(|| format!("`{key}` is not a text in {value}"))
 }
 
 /// The list under a key.
@@ -96,6 +105,8 @@ pub fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
 /// # Errors
 /// If it is missing or something else.
 pub fn list<'a>(value: &'a Value, key: &str) -> Result<&'a [Value]> {
-    let found = value[key].as_array().with_context(|| format!("`{key}` is not a list"))?;
+    let found = value[key]
+        .as_array()
+        .with_context(|| format!("`{key}` is not a list"))?;
     Ok(found)
 }

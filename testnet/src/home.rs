@@ -42,7 +42,7 @@ pub enum KeySource {
 
 /// Everything a node's home is written from.
 #[derive(Debug)]
-pub struct HomeSpec {
+pub struct HomeSpec<'a> {
     /// The directory, created if missing.
     pub dir: PathBuf,
     /// The node's name, also its moniker.
@@ -50,7 +50,7 @@ pub struct HomeSpec {
     /// The exact bytes of `genesis.toml`.
     pub genesis: Vec<u8>,
     /// Its keys; keystores are marked `dev` when they come from a seed.
-    pub keys: NodeKeys,
+    pub keys: &'a NodeKeys,
     /// Where the keys come from.
     pub source: KeySource,
     /// Multiaddresses to listen on.
@@ -76,7 +76,7 @@ pub trait Host: Sync {
     ///
     /// # Errors
     /// If anything cannot be written; the path is named.
-    fn write_home(&self, spec: &HomeSpec) -> Result<()>;
+    fn write_home(&self, spec: &HomeSpec<'_>) -> Result<()>;
     /// The textual peer id of a peer key.
     fn peer_id(&self, key: &PublicKey) -> String;
 }

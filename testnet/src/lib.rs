@@ -1,12 +1,42 @@
 //! Local nets of real processes, broken on purpose, and judged by what anybody can read.
+//!
+//! ```text
+//!   cli ─ cmd/…            palisade testnet up|down|status|wait|assert|submit|run|byzantine|fault
+//!   demo/…                 palisade demo: eight facts
+//!        │
+//!   net ─ view ─ expect    a net by name; what it is like; what must hold
+//!        │
+//!   supervisor             one process that holds the nodes' processes
+//!   setup ─ manifest       what is written before anything starts
+//!   byzantine/…, flooder   those who misbehave
+//! ```
+//! Reading order: [`manifest`], [`setup`], [`supervisor`], [`net`], [`expect`], [`demo`].
+//!
+//! Invariants: a net ends whole, however it ends; nothing is judged by inside knowledge; every wait has
+//! a condition and a limit.
+//!
+//! It is not: a way to run a network for others (every key is public), nor a simulator of time.
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod byzantine;
+pub mod cli;
 pub mod client;
 pub mod clock;
+mod cmd;
+pub mod demo;
+pub mod error;
 pub mod expect;
 pub mod files;
+pub mod flooder;
 pub mod home;
+pub mod manifest;
+pub mod models;
+pub mod net;
+pub mod palisade;
 pub mod plan;
 pub mod ports;
+pub mod setup;
 pub mod slot;
 pub mod supervisor;
+pub mod view;

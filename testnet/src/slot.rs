@@ -24,10 +24,16 @@ impl Slot {
         let candidates = preferred.into_iter().chain(SLOTS);
         for number in candidates.filter(|number| SLOTS.contains(number)) {
             if let Some(lock) = try_lock(number)? {
-                return Ok(Self { number, _lock: lock });
+                return Ok(Self {
+                    number,
+                    _lock: lock,
+                });
             }
         }
-        bail!("all {} slots are taken by running nets: `palisade testnet down` one", SLOTS.count())
+        bail!(
+            "all {} slots are taken by running nets: `palisade testnet down` one",
+            SLOTS.count()
+        )
     }
 
     /// Its number, the second byte of every address of the net.
@@ -40,7 +46,12 @@ impl Slot {
 /// `None` if another net holds it, or if another user made the file.
 fn try_lock(number: u8) -> Result<Option<File>> {
     let path = std::env::temp_dir().join(format!("palisade-slot-{number}.lock"));
-    let file = match OpenOptions::new().create(true).truncate(false).write(true).open(&path) {
+    let file = match OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+    {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(None),
         Err(error) => bail!("cannot open {}: {error}", path.display()),

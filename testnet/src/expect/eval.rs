@@ -79,9 +79,7 @@ pub trait View {
 /// Evaluates an expression.
 pub fn evaluate(expression: &Expr, view: &dyn View) -> Truth {
     match expression {
-        Expr::Or(parts) => {
-            Truth::fold(parts.iter().map(|part| evaluate(part, view)), Truth::True)
-        }
+        Expr::Or(parts) => Truth::fold(parts.iter().map(|part| evaluate(part, view)), Truth::True),
         Expr::And(parts) => {
             Truth::fold(parts.iter().map(|part| evaluate(part, view)), Truth::False)
         }
@@ -104,18 +102,22 @@ fn value(term: &Term, view: &dyn View) -> Value {
         }
         Term::Text(text) => Value::Text(text.clone()),
         Term::Call { name, arguments } => view.call(name, arguments),
-        Term::Each { quantifier, predicate, nodes } => {
-            match each(quantifier, predicate, nodes, view) {
-                Truth::True => Value::Bool(true),
-                Truth::False => Value::Bool(false),
-                Truth::Unknown => Value::Unknown,
-            }
-        }
+        Term::Each {
+            quantifier,
+            predicate,
+            nodes,
+        } => match each(quantifier, predicate, nodes, view) {
+            Truth::True => Value::Bool(true),
+            Truth::False => Value::Bool(false),
+            Truth::Unknown => Value::Unknown,
+        },
     }
 }
 
 fn each(quantifier: &str, predicate: &str, nodes: &[String], view: &dyn View) -> Truth {
-    let members = nodes.iter().flat_map(|name| view.set(name).unwrap_or(vec![name.clone()]));
+    let members = nodes
+        .iter()
+        .flat_map(|name| view.set(name).unwrap_or(vec![name.clone()]));
     let truths = members.map(|node| match view.call(predicate, &[node]) {
         Value::Bool(value) => value.into(),
         _ => Truth::Unknown,
@@ -170,7 +172,9 @@ mod tests {
     }
 
     fn truth(text: &str) -> Truth {
-        let names = Names { nodes: vec!["alice".into(), "bob".into()] };
+        let names = Names {
+            nodes: vec!["alice".into(), "bob".into()],
+        };
         evaluate(&parse(text, &names).unwrap(), &Two)
     }
 

@@ -15,7 +15,9 @@ pub(super) enum Token {
 }
 
 /// Longest first, so that `<=` is not read as `<`.
-const SYMBOLS: [&str; 12] = ["||", "&&", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", ","];
+const SYMBOLS: [&str; 12] = [
+    "||", "&&", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", ",",
+];
 
 /// A longer expression is a mistake.
 const EXPRESSION_BYTES_MAX: usize = 4096;
@@ -29,7 +31,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, ExpectError> {
     loop {
         rest = rest.trim_start();
         let column = text.len() - rest.len() + 1;
-        let Some(first) = rest.chars().next() else { return Ok(found) };
+        let Some(first) = rest.chars().next() else {
+            return Ok(found);
+        };
         let (token, used) = match first {
             '"' => quoted(rest, column)?,
             c if c.is_ascii_digit() => number(rest, column)?,
@@ -50,7 +54,12 @@ fn quoted(rest: &str, column: usize) -> Result<(Token, usize), ExpectError> {
             '"' => return Ok((Token::Text(text), index + 1)),
             '\\' => match letters.next() {
                 Some((_, escaped @ ('"' | '\\'))) => text.push(escaped),
-                _ => return Err(ExpectError::at(column + index, "only \\\" and \\\\ are escapes")),
+                _ => {
+                    return Err(ExpectError::at(
+                        column + index,
+                        "only \\\" and \\\\ are escapes",
+                    ));
+                }
             },
             other => text.push(other),
         }
@@ -67,12 +76,16 @@ fn name(rest: &str) -> (Token, usize) {
 
 /// An integer, an amount (`5 PAL`, `12 upal`) or a duration (`2s`, `500ms`).
 fn number(rest: &str, column: usize) -> Result<(Token, usize), ExpectError> {
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     let too_large = || ExpectError::at(column, "number too large");
     let value: u64 = rest[..digits].parse().map_err(|_| too_large())?;
     let after = &rest[digits..];
     let spaced = after.trim_start();
-    let unit_end = spaced.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(spaced.len());
+    let unit_end = spaced
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(spaced.len());
     let used = rest.len() - spaced.len() + unit_end;
     let scaled = |factor: u64| value.checked_mul(factor).ok_or_else(too_large);
     let token = match &spaced[..unit_end] {

@@ -14,6 +14,7 @@ mod names;
 mod parser;
 
 pub use eval::{Truth, Value, View, evaluate};
+pub(crate) use names::nearest;
 pub use names::{Names, SETS};
 pub use parser::{Expr, Operator, Term, parse};
 
@@ -31,6 +32,9 @@ pub struct ExpectError {
 
 impl ExpectError {
     fn at(column: usize, problem: impl Into<String>) -> Self {
-        Self { column, problem: problem.into() }
+        Self {
+            column,
+            problem: problem.into(),
+        }
     }
 }

@@ -26,11 +26,21 @@ pub(super) struct Function {
 }
 
 const fn value(name: &'static str, arguments: &'static [Argument], required: usize) -> Function {
-    Function { name, arguments, required, predicate: false }
+    Function {
+        name,
+        arguments,
+        required,
+        predicate: false,
+    }
 }
 
 const fn predicate(name: &'static str, arguments: &'static [Argument]) -> Function {
-    Function { name, arguments, required: 1, predicate: true }
+    Function {
+        name,
+        arguments,
+        required: 1,
+        predicate: true,
+    }
 }
 
 use Argument::{Account, EvidenceOutcome, JobOutcome, Node, Offence, Peer, Text};
@@ -60,8 +70,13 @@ pub(super) const FUNCTIONS: [Function; 22] = [
     value("slashes", &[], 0),
 ];
 
-pub(super) const OFFENCES: [&str; 5] =
-    ["double_vote", "double_proposal", "wrong_result", "wrong_juror", "missed_seats"];
+pub(super) const OFFENCES: [&str; 5] = [
+    "double_vote",
+    "double_proposal",
+    "wrong_result",
+    "wrong_juror",
+    "missed_seats",
+];
 pub(super) const EVIDENCE_OUTCOMES: [&str; 1] = ["accepted"];
 pub(super) const JOB_OUTCOMES: [&str; 3] = ["paid", "refunded", "failed"];
 

@@ -72,7 +72,12 @@ const DEPTH_MAX: usize = 32;
 /// [`ExpectError`] with the column of the first mistake.
 pub fn parse(text: &str, names: &Names) -> Result<Expr, ExpectError> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, end: text.len() + 1, names };
+    let mut parser = Parser {
+        tokens: &tokens,
+        at: 0,
+        end: text.len() + 1,
+        names,
+    };
     let expression = parser.or(0)?;
     match parser.peek() {
         None => Ok(expression),
@@ -93,7 +98,9 @@ impl<'a> Parser<'a> {
     }
 
     fn column(&self) -> usize {
-        self.tokens.get(self.at).map_or(self.end, |(column, _)| *column)
+        self.tokens
+            .get(self.at)
+            .map_or(self.end, |(column, _)| *column)
     }
 
     fn error(&self, problem: impl Into<String>) -> ExpectError {
@@ -107,7 +114,11 @@ impl<'a> Parser<'a> {
     }
 
     fn require(&mut self, symbol: &str) -> Result<(), ExpectError> {
-        if self.take(symbol) { Ok(()) } else { Err(self.error(format!("expected `{symbol}`"))) }
+        if self.take(symbol) {
+            Ok(())
+        } else {
+            Err(self.error(format!("expected `{symbol}`")))
+        }
     }
 
     fn or(&mut self, depth: usize) -> Result<Expr, ExpectError> {
@@ -115,7 +126,11 @@ impl<'a> Parser<'a> {
         while self.take("||") {
             parts.push(self.and(depth)?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Expr::Or(parts) })
+        Ok(if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Expr::Or(parts)
+        })
     }
 
     fn and(&mut self, depth: usize) -> Result<Expr, ExpectError> {
@@ -123,7 +138,11 @@ impl<'a> Parser<'a> {
         while self.take("&&") {
             parts.push(self.not(depth)?);
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Expr::And(parts) })
+        Ok(if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Expr::And(parts)
+        })
     }
 
     fn not(&mut self, depth: usize) -> Result<Expr, ExpectError> {
@@ -159,7 +178,10 @@ impl<'a> Parser<'a> {
         }
         match left {
             Term::Call { .. } | Term::Each { .. } => Ok(Expr::Plain(left)),
-            _ => Err(ExpectError::at(column, "a constant alone is neither true nor false")),
+            _ => Err(ExpectError::at(
+                column,
+                "a constant alone is neither true nor false",
+            )),
         }
     }
 
@@ -174,7 +196,10 @@ impl<'a> Parser<'a> {
             Token::Text(text) => Term::Text(text.clone()),
             Token::Name(name) => return self.call(name, column),
             Token::Symbol(symbol) => {
-                return Err(ExpectError::at(column, format!("expected a value, found `{symbol}`")));
+                return Err(ExpectError::at(
+                    column,
+                    format!("expected a value, found `{symbol}`"),
+                ));
             }
         })
     }
@@ -191,8 +216,14 @@ impl<'a> Parser<'a> {
         for ((at, argument), kind) in arguments.iter().zip(function.arguments) {
             self.check_argument(*kind, argument, *at)?;
         }
-        let arguments = arguments.into_iter().map(|(_, argument)| argument).collect();
-        Ok(Term::Call { name: function.name, arguments })
+        let arguments = arguments
+            .into_iter()
+            .map(|(_, argument)| argument)
+            .collect();
+        Ok(Term::Call {
+            name: function.name,
+            arguments,
+        })
     }
 
     fn each(&mut self, quantifier: &'static str) -> Result<Term, ExpectError> {
@@ -214,7 +245,11 @@ impl<'a> Parser<'a> {
             }
         }
         let nodes = arguments.into_iter().map(|(_, name)| name).collect();
-        Ok(Term::Each { quantifier, predicate: predicate.name, nodes })
+        Ok(Term::Each {
+            quantifier,
+            predicate: predicate.name,
+            nodes,
+        })
     }
 
     fn arguments(&mut self) -> Result<Vec<(usize, String)>, ExpectError> {
@@ -253,14 +288,20 @@ impl<'a> Parser<'a> {
         if known.contains(&text) {
             return Ok(());
         }
-        Err(ExpectError::at(column, unknown(what, text, known.iter().copied())))
+        Err(ExpectError::at(
+            column,
+            unknown(what, text, known.iter().copied()),
+        ))
     }
 }
 
 fn known_function(name: &str, column: usize) -> Result<&'static Function, ExpectError> {
     function(name).ok_or_else(|| {
         let names = FUNCTIONS.iter().map(|function| function.name);
-        ExpectError::at(column, unknown("value", name, names.chain(["all", "any", "none"])))
+        ExpectError::at(
+            column,
+            unknown("value", name, names.chain(["all", "any", "none"])),
+        )
     })
 }
 
@@ -273,9 +314,16 @@ fn check_arity(
     if (least..=most).contains(&arguments.len()) {
         return Ok(());
     }
-    let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-    let problem =
-        format!("`{}` takes {wanted} arguments, found {}", function.name, arguments.len());
+    let wanted = if least == most {
+        least.to_string()
+    } else {
+        format!("{least} to {most}")
+    };
+    let problem = format!(
+        "`{}` takes {wanted} arguments, found {}",
+        function.name,
+        arguments.len()
+    );
     Err(ExpectError::at(column, problem))
 }
 
@@ -291,14 +339,18 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names { nodes: vec!["alice".into(), "mallory".into()] }
+        Names {
+            nodes: vec!["alice".into(), "mallory".into()],
+        }
     }
 
     #[test]
     fn the_manifest_example_parses() {
         let text = "slashed(mallory, wrong_result) && none(slashed, honest) && agree \
                     && supply_conserved";
-        let Expr::And(parts) = parse(text, &names()).unwrap() else { panic!("not a conjunction") };
+        let Expr::And(parts) = parse(text, &names()).unwrap() else {
+            panic!("not a conjunction")
+        };
         assert_eq!(parts.len(), 4);
     }
 
@@ -329,6 +381,11 @@ mod tests {
     #[test]
     fn deep_nesting_is_refused_not_overflowed() {
         let text = "(".repeat(2000);
-        assert!(parse(&text, &names()).unwrap_err().problem.contains("nested"));
+        assert!(
+            parse(&text, &names())
+                .unwrap_err()
+                .problem
+                .contains("nested")
+        );
     }
 }

@@ -97,7 +97,10 @@ fn short_path(dir: &NetDir) -> Result<(std::fs::File, PathBuf)> {
 pub fn call(dir: &NetDir, request: &Request) -> Result<Response> {
     let (_folder, path) = short_path(dir)?;
     let mut stream = UnixStream::connect(path).with_context(|| {
-        format!("no net runs in {}: `palisade testnet up` starts one", dir.path().display())
+        format!(
+            "no net runs in {}: `palisade testnet up` starts one",
+            dir.path().display()
+        )
     })?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     writeln!(stream, "{}", serde_json::to_string(request)?)?;
@@ -115,7 +118,9 @@ pub fn call(dir: &NetDir, request: &Request) -> Result<Response> {
 /// # Errors
 /// If the lock file is there and cannot be read.
 pub fn running_pid(dir: &NetDir) -> Result<Option<u32>> {
-    let Ok(file) = std::fs::File::open(dir.file(LOCK)) else { return Ok(None) };
+    let Ok(file) = std::fs::File::open(dir.file(LOCK)) else {
+        return Ok(None);
+    };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
         Err(std::fs::TryLockError::WouldBlock) => {
@@ -138,7 +143,10 @@ pub(super) fn lock(dir: &NetDir) -> Result<std::fs::File> {
         .with_context(|| path.display().to_string())?;
     if file.try_lock().is_err() {
         let holder = std::fs::read_to_string(&path).unwrap_or_default();
-        bail!("already up, pid {}: use `palisade testnet status` or `down`", holder.trim());
+        bail!(
+            "already up, pid {}: use `palisade testnet status` or `down`",
+            holder.trim()
+        );
     }
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())?;
@@ -156,18 +164,20 @@ pub(super) fn listen(dir: &NetDir) -> Result<Receiver<Asked>> {
     let listener = UnixListener::bind(path).context("cannot open the control socket")?;
     drop(folder);
     let (asked, requests) = sync_channel(16);
-    std::thread::Builder::new().name("control".into()).spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // A client that says nothing must not keep the next one waiting for ever.
-            let answered = stream
-                .set_read_timeout(Some(Duration::from_secs(2)))
-                .map_err(anyhow::Error::from)
-                .and_then(|()| answer(stream, &asked));
-            if let Err(error) = answered {
-                tracing::debug!(%error, "control request failed");
+    std::thread::Builder::new()
+        .name("control".into())
+        .spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // A client that says nothing must not keep the next one waiting for ever.
+                let answered = stream
+                    .set_read_timeout(Some(Duration::from_secs(2)))
+                    .map_err(anyhow::Error::from)
+                    .and_then(|()| answer(stream, &asked));
+                if let Err(error) = answered {
+                    tracing::debug!(%error, "control request failed");
+                }
             }
-        }
-    })?;
+        })?;
     Ok(requests)
 }
 
@@ -181,7 +191,10 @@ fn answer(stream: UnixStream, asked: &SyncSender<Asked>) -> Result<()> {
             asked.send((request, reply))?;
             response.recv()?
         }
-        Err(error) => Response { error: Some(error.to_string()), nodes: Vec::new() },
+        Err(error) => Response {
+            error: Some(error.to_string()),
+            nodes: Vec::new(),
+        },
     };
     let mut stream = stream;
     writeln!(stream, "{}", serde_json::to_string(&response)?)?;

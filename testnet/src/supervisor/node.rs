@@ -43,12 +43,23 @@ pub(super) struct Node {
     state: NodeState,
     restarts: u32,
     exit_code: Option<i32>,
+    /// A planned profile that this process was not told of yet.
+    untold: bool,
 }
 
 impl Node {
     pub(super) fn new(plan: PlannedNode, api: TcpListener, metrics: TcpListener) -> Self {
         let state = NodeState::Waiting;
-        Self { plan, api, metrics, child: None, state, restarts: 0, exit_code: None }
+        Self {
+            plan,
+            api,
+            metrics,
+            child: None,
+            state,
+            restarts: 0,
+            exit_code: None,
+            untold: false,
+        }
     }
 
     /// Starts the process. Its API and metrics sockets are handed over as LISTEN_FDS 3 and 4.
@@ -62,7 +73,10 @@ impl Node {
             .with_context(|| log.display().to_string())?;
         let handed = |socket: &TcpListener, number| -> Result<FdMapping> {
             let parent_fd: OwnedFd = socket.as_fd().try_clone_to_owned()?;
-            Ok(FdMapping { parent_fd, child_fd: number })
+            Ok(FdMapping {
+                parent_fd,
+                child_fd: number,
+            })
         };
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -81,7 +95,17 @@ impl Node {
         self.child = Some(command.spawn().context("cannot start a node")?);
         self.state = NodeState::Running;
         self.exit_code = None;
+        self.untold = self.plan.byzantine.is_some();
         Ok(())
+    }
+
+    /// Tells a fresh process of its planned profile, once its admin socket answers.
+    pub(super) fn tell_profile(&mut self, dir: &NetDir) {
+        let Some((profile, height)) = self.plan.byzantine.as_ref().filter(|_| self.untold) else {
+            return;
+        };
+        let home = dir.home(&self.plan.name);
+        self.untold = crate::admin::set_byzantine(&home, Some(profile), *height).is_err();
     }
 
     pub(super) fn start_again(&mut self, dir: &NetDir) -> Result<()> {
@@ -138,8 +162,12 @@ impl Node {
 
     /// Notices an end; true if the process has just ended.
     pub(super) fn reap(&mut self) -> Result<bool> {
-        let Some(child) = &mut self.child else { return Ok(false) };
-        let Some(status) = child.try_wait()? else { return Ok(false) };
+        let Some(child) = &mut self.child else {
+            return Ok(false);
+        };
+        let Some(status) = child.try_wait()? else {
+            return Ok(false);
+        };
         self.child = None;
         self.exit_code = status.code();
         self.state = match (status.code(), status.signal()) {
@@ -172,5 +200,8 @@ impl Node {
 }
 
 fn url(socket: &TcpListener, path: &str) -> String {
-    socket.local_addr().map_or_else(|_| String::new(), |address| format!("http://{address}{path}"))
+    socket.local_addr().map_or_else(
+        |_| String::new(),
+        |address| format!("http://{address}{path}"),
+    )
 }

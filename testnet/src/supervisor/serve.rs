@@ -34,17 +34,27 @@ pub fn supervise(dir: &NetDir, tied_to: Option<u32>) -> Result<()> {
         die_with(parent)?;
     }
     let _lock = lock(dir)?;
-    let plan: Plan = dir.read("plan.json")?.context("no plan.json: `palisade testnet up` makes it")?;
+    let plan: Plan = dir
+        .read("plan.json")?
+        .context("no plan.json: `palisade testnet up` makes it")?;
     let slot = Slot::claim(Some(plan.slot))?;
     if slot.number() != plan.slot {
-        bail!("slot {} is taken by another net: `palisade testnet up --fresh` takes a free one", plan.slot);
+        bail!(
+            "slot {} is taken by another net: `palisade testnet up --fresh` takes a free one",
+            plan.slot
+        );
     }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let requests = listen(dir)?;
-    let mut net = Net { dir: dir.clone(), nodes: sockets(&plan)?, plan, ready: false };
+    let mut net = Net {
+        dir: dir.clone(),
+        nodes: sockets(&plan)?,
+        plan,
+        ready: false,
+    };
     let result = net.run(&requests, &stop);
     let ended = net.end();
     dir.remove("endpoints.json");
@@ -105,7 +115,10 @@ impl Net {
     }
 
     fn response(&self, error: Option<String>) -> Response {
-        Response { error, nodes: self.nodes.iter().map(Node::report).collect() }
+        Response {
+            error,
+            nodes: self.nodes.iter().map(Node::report).collect(),
+        }
     }
 
     /// Notices ended processes and starts those whose height has come.
@@ -114,9 +127,17 @@ impl Net {
             if node.reap()? {
                 tracing::info!(node = %node.plan.name, state = ?node.state(), "node_ended");
             }
+            if node.state() == NodeState::Running {
+                node.tell_profile(&self.dir);
+            }
         }
-        let late = self.nodes.iter().position(|node| node.state() == NodeState::Waiting);
-        let Some(late) = late.filter(|_| self.ready) else { return Ok(()) };
+        let late = self
+            .nodes
+            .iter()
+            .position(|node| node.state() == NodeState::Waiting);
+        let Some(late) = late.filter(|_| self.ready) else {
+            return Ok(());
+        };
         let height = self
             .nodes
             .iter()
@@ -130,11 +151,18 @@ impl Net {
 
     /// Publishes the endpoints once every started node has a block.
     fn become_ready(&mut self, deadline: &Deadline) -> Result<()> {
-        let started = self.nodes.iter().filter(|node| node.state() != NodeState::Waiting);
+        let started = self
+            .nodes
+            .iter()
+            .filter(|node| node.state() != NodeState::Waiting);
         for node in started.clone() {
             if !node.runs() {
                 let log = self.dir.log(&node.plan.name);
-                bail!("{} ended while starting: see {}", node.plan.name, log.display());
+                bail!(
+                    "{} ended while starting: see {}",
+                    node.plan.name,
+                    log.display()
+                );
             }
         }
         let mut apis = started.map(|node| Api::new(node.api_url()));
@@ -143,7 +171,10 @@ impl Net {
             return self.dir.write("endpoints.json", &self.endpoints());
         }
         if deadline.passed() {
-            bail!("no first block within {} s: see the nodes' logs", READY_TIMEOUT.as_secs());
+            bail!(
+                "no first block within {} s: see the nodes' logs",
+                READY_TIMEOUT.as_secs()
+            );
         }
         Ok(())
     }
@@ -157,7 +188,11 @@ impl Net {
             api: node.api_url(),
             metrics: node.metrics_url(),
             p2p: node.plan.p2p.clone(),
-            byzantine: node.plan.byzantine.as_ref().map(|(profile, _)| profile.clone()),
+            byzantine: node
+                .plan
+                .byzantine
+                .as_ref()
+                .map(|(profile, _)| profile.clone()),
         };
         Endpoints {
             schema: "palisade.endpoints/1".into(),
@@ -171,13 +206,19 @@ impl Net {
     }
 
     fn obey(&mut self, request: &Request) -> Result<()> {
-        let Request::Fault { kind, nodes } = request else { return Ok(()) };
+        let Request::Fault { kind, nodes } = request else {
+            return Ok(());
+        };
         for name in nodes {
             if self.plan.node(name).is_none() {
                 bail!("no node `{name}`: {}", self.plan.names().join(", "));
             }
         }
-        for node in self.nodes.iter_mut().filter(|node| nodes.contains(&node.plan.name)) {
+        for node in self
+            .nodes
+            .iter_mut()
+            .filter(|node| nodes.contains(&node.plan.name))
+        {
             match kind {
                 Fault::Kill => node.kill()?,
                 Fault::Pause => node.pause()?,
@@ -226,7 +267,10 @@ fn sockets(plan: &Plan) -> Result<Vec<Node>> {
     for (index, node) in plan.nodes.iter().cloned().enumerate() {
         let node: PlannedNode = node;
         let (api, metrics) = if index == 0 {
-            (first(plan.api_port, API_PORT)?, first(plan.metrics_port, METRICS_PORT)?)
+            (
+                first(plan.api_port, API_PORT)?,
+                first(plan.metrics_port, METRICS_PORT)?,
+            )
         } else {
             (bind(0)?, bind(0)?)
         };

@@ -1,0 +1,298 @@
+//! `palisade testnet …`: the arguments. What they do is in [`crate::cmd`], a file each.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::cmd;
+pub use crate::demo::DemoCommand;
+use crate::home::Host;
+
+/// How results are printed. stdout carries data only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON document.
+    Json,
+    /// One JSON object an event.
+    JsonLines,
+}
+
+/// What every command gets from the binary.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "the host is a trait object")]
+pub struct Context<'a> {
+    /// Writes homes and derives development keys.
+    pub host: &'a dyn Host,
+    /// How to print.
+    pub output: Output,
+}
+
+/// Which net: `--name` below `./palisade-testnet`.
+#[derive(Debug, Clone, Args)]
+pub struct Which {
+    /// The net's name.
+    #[arg(long, default_value = "default")]
+    pub name: String,
+}
+
+/// Local clusters of real processes, faults on purpose, and what must hold.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TestnetCommand {
+    /// Start a net: four validators unless told otherwise. Resumes what is there.
+    Up(UpArgs),
+    /// Write a net's files and start nothing.
+    Init(InitArgs),
+    /// End a net.
+    Down {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+        /// Remove its folder as well.
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Heights, agreement, jobs and the state of every node.
+    Status {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+        /// Print again after every change until interrupted.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Where the nodes answer.
+    Endpoints {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+    },
+    /// The development accounts: public keys, worthless.
+    Accounts {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+    },
+    /// What the nodes log.
+    Logs {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+        /// One node; all by default.
+        node: Option<String>,
+        /// Go on printing.
+        #[arg(short, long)]
+        follow: bool,
+        /// Only lines with this event.
+        #[arg(long)]
+        event: Option<String>,
+    },
+    /// Wait until an expression holds, or fail with exit code 4.
+    Wait {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+        /// For example `height > 20 && agree`.
+        expression: String,
+        /// How long at most.
+        #[arg(long, default_value = "60s")]
+        timeout: String,
+    },
+    /// Check expressions; exit code 8 if one is not true.
+    Assert {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+        /// For example `none(slashed, honest)`.
+        #[arg(required = true)]
+        expressions: Vec<String>,
+        /// Keep asking for so long.
+        #[arg(long, default_value = "0s")]
+        timeout: String,
+    },
+    /// Submit jobs from client-0.
+    Submit(SubmitArgs),
+    /// Set up a manifest's net, start it, load it, perturb it, check it, end it.
+    Run {
+        /// The manifest.
+        file: PathBuf,
+        /// Leave the net up.
+        #[arg(long)]
+        keep: bool,
+        /// The net's name.
+        #[arg(long, default_value = "run")]
+        name: String,
+    },
+    /// Make a node misbehave, or stop it from doing so.
+    Byzantine {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+        /// Which node.
+        node: String,
+        /// A profile (double-vote, double-proposal, wrong-result, no-show, withhold-reveal,
+        /// bad-reveal, invalid-proposal, flood), or `off`.
+        profile: String,
+        /// From this height on.
+        #[arg(long, default_value_t = 0)]
+        from_height: u64,
+    },
+    /// Break the processes of nodes.
+    Fault {
+        /// The net's name.
+        #[command(flatten)]
+        which: Which,
+        /// What to do.
+        kind: FaultKind,
+        /// To which nodes.
+        #[arg(required = true)]
+        nodes: Vec<String>,
+        /// Undo it after so long: a start after `kill`, SIGCONT after `pause`.
+        #[arg(long = "for")]
+        duration: Option<String>,
+    },
+}
+
+/// A process fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FaultKind {
+    /// SIGKILL.
+    Kill,
+    /// SIGSTOP.
+    Pause,
+    /// SIGCONT, or a start if it was killed.
+    Resume,
+    /// SIGTERM, then a start.
+    Restart,
+}
+
+/// `up`.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// The net's name.
+    #[command(flatten)]
+    pub which: Which,
+    /// A manifest; without one, honest nodes with the local preset.
+    #[arg(short = 'f', long)]
+    pub file: Option<PathBuf>,
+    /// How many nodes, 1 to 16.
+    #[arg(long, default_value_t = 4, conflicts_with = "file")]
+    pub nodes: usize,
+    /// Remove what is there and begin anew.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Return once the net is up.
+    #[arg(long)]
+    pub detach: bool,
+    /// The first node's API port; 8645 or any free one by default.
+    #[arg(long)]
+    pub api_port: Option<u16>,
+    /// The first node's metrics port; 9464 or any free one by default.
+    #[arg(long)]
+    pub metrics_port: Option<u16>,
+    /// Fund an account at genesis: `pal1…:1000` in PAL.
+    #[arg(long)]
+    pub fund: Vec<String>,
+}
+
+/// `init`.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Where to write.
+    #[arg(short = 'd', long)]
+    pub dir: PathBuf,
+    /// How many nodes, with the usual names.
+    #[arg(long, default_value_t = 4, conflicts_with = "names")]
+    pub nodes: usize,
+    /// The nodes' names.
+    #[arg(long, value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// One IPv4 address a node; `127.77.<i>.1` by default.
+    #[arg(long, value_delimiter = ',')]
+    pub addr: Vec<String>,
+    /// Where node keys come from.
+    #[arg(long, value_enum, default_value_t = KeysFrom::Dev)]
+    pub keys: KeysFrom,
+    /// The chain's name.
+    #[arg(long, default_value = "palisade-local-1")]
+    pub chain_name: String,
+}
+
+/// Where node keys come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeysFrom {
+    /// From a seed: the same every time, worthless.
+    Dev,
+    /// From the operating system.
+    Random,
+}
+
+/// `submit`.
+#[derive(Debug, Clone, Args)]
+pub struct SubmitArgs {
+    /// The net's name.
+    #[command(flatten)]
+    pub which: Which,
+    /// `demo/echo`, `demo/spin`, `demo/digits`, or an `.onnx` file.
+    #[arg(long, default_value = "demo/digits")]
+    pub model: String,
+    /// Inputs as `.npy` files; the model's example by default.
+    #[arg(long)]
+    pub input: Vec<PathBuf>,
+    /// How many jobs, one after the other.
+    #[arg(long, default_value_t = 1)]
+    pub count: u32,
+    /// Wait for the end of each.
+    #[arg(long)]
+    pub watch: bool,
+}
+
+impl TestnetCommand {
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// [`crate::error::CommandError`] where the exit code is not 1.
+    pub fn run(self, context: &Context<'_>) -> Result<()> {
+        match self {
+            Self::Up(args) => cmd::up::run(&args, context),
+            Self::Init(args) => cmd::init::run(&args, context),
+            Self::Down { which, purge } => cmd::down::run(&which, purge, context),
+            Self::Status { which, watch } => cmd::status::run(&which, watch, context),
+            Self::Endpoints { which } => cmd::files::endpoints(&which, context),
+            Self::Accounts { which } => cmd::files::accounts(&which, context),
+            Self::Logs {
+                which,
+                node,
+                follow,
+                event,
+            } => cmd::logs::run(&which, node.as_deref(), follow, event.as_deref()),
+            Self::Wait {
+                which,
+                expression,
+                timeout,
+            } => cmd::assert::wait(&which, &expression, &timeout, context),
+            Self::Assert {
+                which,
+                expressions,
+                timeout,
+            } => cmd::assert::assert(&which, &expressions, &timeout, context),
+            Self::Submit(args) => cmd::submit::run(&args, context),
+            Self::Run { file, keep, name } => cmd::run::run(&file, keep, &name, context),
+            Self::Byzantine {
+                which,
+                node,
+                profile,
+                from_height,
+            } => cmd::fault::byzantine(&which, &node, &profile, from_height, context),
+            Self::Fault {
+                which,
+                kind,
+                nodes,
+                duration,
+            } => cmd::fault::fault(&which, kind, &nodes, duration.as_deref(), context),
+        }
+    }
+}

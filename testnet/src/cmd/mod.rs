@@ -1,0 +1,52 @@
+//! The commands of `palisade testnet`, a file each.
+
+pub(crate) mod assert;
+pub(crate) mod down;
+pub(crate) mod fault;
+pub(crate) mod files;
+pub(crate) mod init;
+pub(crate) mod logs;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod submit;
+pub(crate) mod up;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cli::{Context, Output};
+use crate::error::CommandError;
+use crate::manifest::duration_ms;
+
+/// Prints a document: as JSON, or as the text for people.
+#[expect(clippy::print_stdout, reason = "stdout is where data goes")]
+fn print(
+    context: &Context<'_>,
+    document: &impl Serialize,
+    human: impl FnOnce() -> String,
+) -> Result<()> {
+    match context.output {
+        Output::Human => println!("{}", human()),
+        Output::Json => println!("{}", serde_json::to_string_pretty(document)?),
+        Output::JsonLines => println!("{}", serde_json::to_string(document)?),
+    }
+    Ok(())
+}
+
+/// Progress for people, on stderr.
+#[expect(clippy::print_stderr, reason = "stderr is where progress goes")]
+fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+fn duration(flag: &str, text: &str) -> Result<Duration> {
+    let milliseconds = duration_ms(text).ok_or_else(|| {
+        CommandError::config(
+            format!("{flag}: `{text}` is no duration"),
+            "write 500ms, 10s or 2m",
+        )
+    })?;
+    Ok(Duration::from_millis(milliseconds))
+}

@@ -1,0 +1,69 @@
+//! Fact 8: the audit logs verify, and a changed byte in a copy is found at its record.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+use super::{Finding, NAMES};
+use crate::client::number;
+
+pub(super) fn check(stage: &Stage) -> Finding {
+    let mut records = 0;
+    for name in NAMES {
+        let audit = stage.net.dir.home(name).join("data/audit");
+        let report = verify(stage, &audit)?;
+        ensure!(report["ok"] == true, "{name}: {report}");
+        records += number(&report, "records")?;
+    }
+    let copy = stage.net.dir.file("audit-tampered");
+    let original = stage.net.dir.home(NAMES[0]).join("data/audit");
+    let tampered = tamper(&original, &copy)?;
+    let report = verify(stage, &copy)?;
+    let detected = number(&report, "first_bad").context("a changed byte went unnoticed")?;
+    ensure!(
+        detected == tampered,
+        "changed record {tampered}, found {detected}: {report}"
+    );
+    let detail =
+        format!("{records} records in four logs verify; a changed byte is found at {detected}");
+    Ok((
+        detail,
+        json!({ "records": records, "tampered": tampered, "detected": detected }),
+    ))
+}
+
+fn verify(stage: &Stage, dir: &Path) -> Result<Value> {
+    stage
+        .client
+        .json(&["audit", "verify", &dir.display().to_string()])
+}
+
+/// Copies a log and flips one bit in the payload of its first record; returns that record's number.
+fn tamper(original: &Path, copy: &Path) -> Result<u64> {
+    std::fs::create_dir_all(copy)?;
+    let mut segments: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(original)? {
+        let entry = entry?;
+        let target = copy.join(entry.file_name());
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), &target)?;
+            segments.push(target);
+        }
+    }
+    segments.sort();
+    let first = segments
+        .into_iter()
+        .find(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"PLSR")))
+        .context("the audit log has no segment")?;
+    let mut bytes = std::fs::read(&first)?;
+    // Storage's record file: a header of 51 bytes, then records of 25 bytes and their payload.
+    let (header, record) = (51, 25);
+    let byte = bytes
+        .get_mut(header + record + 4)
+        .context("the audit log is empty")?;
+    *byte ^= 1;
+    std::fs::write(&first, &bytes)?;
+    Ok(0)
+}

@@ -1,0 +1,72 @@
+//! How a command of this crate fails: a stable code, an exit code, and the next thing to try.
+
+use thiserror::Error;
+
+/// Not found.
+pub const EXIT_NOT_FOUND: u8 = 3;
+/// Unreachable, not ready, timed out, port taken.
+pub const EXIT_UNAVAILABLE: u8 = 4;
+/// An assertion was false.
+pub const EXIT_FALSE: u8 = 8;
+/// Bad configuration.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// A failure with its place in the table of exit codes (operations.md).
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{detail}")]
+pub struct CommandError {
+    /// The process's exit code.
+    pub exit: u8,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What went wrong, for people.
+    pub detail: String,
+    /// What to try next.
+    pub hint: String,
+}
+
+impl CommandError {
+    /// The net cannot be reached or did not get ready.
+    pub fn unavailable(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        let (detail, hint) = (detail.into(), hint.into());
+        Self {
+            exit: EXIT_UNAVAILABLE,
+            code: "testnet.unavailable",
+            detail,
+            hint,
+        }
+    }
+
+    /// Something named does not exist.
+    pub fn not_found(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        let (detail, hint) = (detail.into(), hint.into());
+        Self {
+            exit: EXIT_NOT_FOUND,
+            code: "testnet.not_found",
+            detail,
+            hint,
+        }
+    }
+
+    /// What was claimed is false.
+    pub fn assertion(detail: impl Into<String>) -> Self {
+        let hint = "`palisade testnet status` and `palisade testnet logs` show the net".into();
+        Self {
+            exit: EXIT_FALSE,
+            code: "testnet.false",
+            detail: detail.into(),
+            hint,
+        }
+    }
+
+    /// The manifest or a flag is wrong.
+    pub fn config(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        let (detail, hint) = (detail.into(), hint.into());
+        Self {
+            exit: EXIT_CONFIG,
+            code: "testnet.config",
+            detail,
+            hint,
+        }
+    }
+}

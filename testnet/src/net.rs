@@ -1,0 +1,174 @@
+//! A net by name: its folder, its plan, its supervisor. What every command starts from.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::client::Api;
+use crate::clock::poll;
+use crate::error::CommandError;
+use crate::files::{Endpoints, NetDir};
+use crate::plan::Plan;
+use crate::supervisor::{NodeReport, Request, call, running_pid};
+use crate::view::LiveView;
+
+/// The supervisor has its endpoints or is gone within this.
+const UP_TIMEOUT: Duration = Duration::from_secs(75);
+/// A net is down within this, or something is wrong.
+const DOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whether a net lives on when the command that started it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// It ends with this process, however that ends.
+    Tied,
+    /// It stays.
+    Detached,
+}
+
+/// A net whose folder exists.
+#[derive(Debug, Clone)]
+pub struct Net {
+    /// Its folder.
+    pub dir: NetDir,
+    /// What it is made of.
+    pub plan: Plan,
+}
+
+impl Net {
+    /// The net in a folder.
+    ///
+    /// # Errors
+    /// [`CommandError`] if there is none.
+    pub fn open(dir: NetDir) -> Result<Self> {
+        let plan = dir.read("plan.json")?.ok_or_else(|| {
+            let hint = "`palisade testnet up` makes one";
+            CommandError::not_found(format!("no net in {}", dir.path().display()), hint)
+        })?;
+        Ok(Self { dir, plan })
+    }
+
+    /// The running supervisor's pid.
+    ///
+    /// # Errors
+    /// If the lock cannot be read.
+    pub fn supervisor(&self) -> Result<Option<u32>> {
+        running_pid(&self.dir)
+    }
+
+    /// Starts the supervisor and waits until every node has its first block.
+    ///
+    /// # Errors
+    /// [`CommandError`] with the end of the supervisor's log.
+    pub fn start(&self, tie: Tie) -> Result<Endpoints> {
+        if let Some(pid) = self.supervisor()? {
+            let detail = format!("`{}` is already up, pid {pid}", self.plan.name);
+            let hint = "`palisade testnet status` shows it, `palisade testnet down` ends it";
+            return Err(CommandError::unavailable(detail, hint).into());
+        }
+        self.dir.remove("endpoints.json");
+        let log = std::fs::File::create(self.dir.file("supervisor.log"))
+            .with_context(|| self.dir.file("supervisor.log").display().to_string())?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("__supervise").arg(self.dir.path());
+        if tie == Tie::Tied {
+            command.arg("--tied").arg(std::process::id().to_string());
+        }
+        let mut child = std::os::unix::process::CommandExt::process_group(&mut command, 0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start the supervisor")?;
+        let answer = poll(UP_TIMEOUT, || match child.try_wait() {
+            Ok(None) => self
+                .dir
+                .read::<Endpoints>("endpoints.json")
+                .ok()
+                .flatten()
+                .map(Some),
+            Ok(Some(_)) | Err(_) => Some(None),
+        });
+        match answer.flatten() {
+            Some(endpoints) => Ok(endpoints),
+            None => {
+                let log = std::fs::read_to_string(self.dir.file("supervisor.log"));
+                let last = log
+                    .unwrap_or_default()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .to_owned();
+                let hint = "`palisade testnet logs` shows what the nodes say";
+                Err(
+                    CommandError::unavailable(format!("the net did not start: {last}"), hint)
+                        .into(),
+                )
+            }
+        }
+    }
+
+    /// Asks the supervisor something.
+    ///
+    /// # Errors
+    /// [`CommandError`] if none runs.
+    pub fn ask(&self, request: &Request) -> Result<Vec<NodeReport>> {
+        let answer = call(&self.dir, request).map_err(|error| {
+            CommandError::unavailable(format!("{error:#}"), "`palisade testnet up` starts the net")
+        })?;
+        Ok(answer.nodes)
+    }
+
+    /// The nodes' processes.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn nodes(&self) -> Result<Vec<NodeReport>> {
+        self.ask(&Request::Status)
+    }
+
+    /// One node's API.
+    ///
+    /// # Errors
+    /// If there is no such node, or no net.
+    pub fn api(&self, node: &str) -> Result<Api> {
+        let nodes = self.nodes()?;
+        let found = nodes.into_iter().find(|report| report.name == node);
+        let report = found.ok_or_else(|| {
+            let known = self.plan.names().join(", ");
+            CommandError::not_found(format!("no node `{node}`"), format!("there are {known}"))
+        })?;
+        Ok(Api::new(report.api))
+    }
+
+    /// A fresh look at the net.
+    ///
+    /// # Errors
+    /// If no net runs.
+    pub fn view(&self, liars: &[String]) -> Result<LiveView<'_>> {
+        Ok(LiveView::new(&self.dir, &self.plan, self.nodes()?, liars))
+    }
+
+    /// Ends the net; fine if it is down already.
+    ///
+    /// # Errors
+    /// If the supervisor does not end.
+    pub fn stop(&self) -> Result<()> {
+        if self.supervisor()?.is_none() {
+            return Ok(());
+        }
+        // The supervisor may end before it answers: only the lock counts.
+        let asked = self.ask(&Request::Down);
+        poll(DOWN_TIMEOUT, || {
+            self.supervisor().ok().filter(Option::is_none)
+        })
+        .ok_or_else(|| {
+            let why = asked
+                .err()
+                .map_or_else(String::new, |error| format!(": {error}"));
+            CommandError::unavailable(format!("the net does not end{why}"), "end its supervisor")
+        })?;
+        Ok(())
+    }
+}
