@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 /// Monotonic time, for deadlines and durations.
-#[allow(clippy::disallowed_methods, reason = "the crate's only clock")]
+#[expect(clippy::disallowed_methods, reason = "the crate's only clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -151,3 +151,132 @@ pub(crate) fn attribute(evidence: &Evidence) -> Outcome {
         End::Signaled(signal) => Outcome::Signaled(signal),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(end: End) -> Evidence {
+        Evidence {
+            end: Some(end),
+            cpu_limit_seconds: 20,
+            ..Evidence::default()
+        }
+    }
+
+    #[test]
+    fn plain_ends_pass_through() {
+        assert_eq!(attribute(&ended(End::Exited(3))), Outcome::Exited(3));
+        assert_eq!(attribute(&ended(End::Signaled(11))), Outcome::Signaled(11));
+        assert_eq!(attribute(&Evidence::default()), Outcome::LauncherLost);
+    }
+
+    #[test]
+    fn signals_of_the_kernel_have_names() {
+        let violation = Outcome::SeccompViolation { nr: None };
+        assert_eq!(attribute(&ended(End::Signaled(libc::SIGSYS))), violation);
+        assert_eq!(
+            attribute(&ended(End::Signaled(libc::SIGXFSZ))),
+            Outcome::FileSizeLimit
+        );
+        assert_eq!(
+            attribute(&ended(End::Signaled(libc::SIGXCPU))),
+            Outcome::CpuTimeout
+        );
+    }
+
+    /// Our kill looks like any other: what was noted before it decides.
+    #[test]
+    fn our_own_cause_comes_first() {
+        let evidence = Evidence {
+            ours: Some(Outcome::WallTimeout),
+            setup: Some((Stage::Exec, 8)),
+            oom_kills: 1,
+            pids_refused: 1,
+            cpu_us: 100_000_000,
+            ..ended(End::Signaled(libc::SIGKILL))
+        };
+        assert_eq!(attribute(&evidence), Outcome::WallTimeout);
+        let evidence = Evidence {
+            ours: None,
+            ..evidence
+        };
+        let failed = Outcome::SetupFailed {
+            stage: Stage::Exec,
+            errno: 8,
+        };
+        assert_eq!(attribute(&evidence), failed);
+        let evidence = Evidence {
+            setup: None,
+            ..evidence
+        };
+        assert_eq!(attribute(&evidence), Outcome::CpuTimeout);
+        let evidence = Evidence {
+            cpu_us: 0,
+            ..evidence
+        };
+        assert_eq!(attribute(&evidence), Outcome::MemoryLimit);
+        let evidence = Evidence {
+            oom_kills: 0,
+            ..evidence
+        };
+        assert_eq!(attribute(&evidence), Outcome::PidsLimit);
+        let evidence = Evidence {
+            pids_refused: 0,
+            ..evidence
+        };
+        assert_eq!(attribute(&evidence), Outcome::Signaled(libc::SIGKILL));
+    }
+
+    /// A job may lose a child to a limit and still finish its work.
+    #[test]
+    fn success_is_success_whatever_the_counters_say() {
+        let evidence = Evidence {
+            oom_kills: 1,
+            pids_refused: 9,
+            ..ended(End::Exited(0))
+        };
+        assert_eq!(attribute(&evidence), Outcome::Exited(0));
+        let evidence = Evidence {
+            pids_refused: 9,
+            ..ended(End::Exited(1))
+        };
+        assert_eq!(attribute(&evidence), Outcome::PidsLimit);
+    }
+
+    #[test]
+    fn wait_statuses_and_siginfo_agree() {
+        assert_eq!(End::from_wait_status(7 << 8), End::Exited(7));
+        assert_eq!(End::from_wait_status(9), End::Signaled(9));
+        // With a core dump noted in bit 7.
+        assert_eq!(End::from_wait_status(0x80 | 6), End::Signaled(6));
+        assert_eq!(End::from_siginfo(libc::CLD_EXITED, 7), End::Exited(7));
+        assert_eq!(End::from_siginfo(libc::CLD_KILLED, 9), End::Signaled(9));
+        assert_eq!(End::from_siginfo(libc::CLD_DUMPED, 6), End::Signaled(6));
+    }
+
+    #[test]
+    fn labels_are_unique() {
+        let all = [
+            Outcome::Exited(0),
+            Outcome::Signaled(1),
+            Outcome::WallTimeout,
+            Outcome::CpuTimeout,
+            Outcome::MemoryLimit,
+            Outcome::OutputLimit {
+                stream: Stream::Stdout,
+            },
+            Outcome::PidsLimit,
+            Outcome::FileSizeLimit,
+            Outcome::SeccompViolation { nr: None },
+            Outcome::Cancelled,
+            Outcome::SetupFailed {
+                stage: Stage::Exec,
+                errno: 0,
+            },
+            Outcome::LauncherLost,
+        ];
+        let labels: std::collections::BTreeSet<_> = all.iter().map(Outcome::label).collect();
+        assert_eq!(labels.len(), all.len());
+    }
+}

@@ -102,3 +102,87 @@ pub(crate) fn rlimits(start: &Start) -> Vec<(libc::__rlimit_resource_t, libc::rl
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(profile: Profile, bounding: Bounding) -> Start {
+        Start {
+            args: Vec::new(),
+            env: Vec::new(),
+            inputs: 0,
+            limits: Limits::ceiling(profile),
+            profile,
+            scratch: None,
+            bounding,
+        }
+    }
+
+    fn limit(start: &Start, resource: libc::__rlimit_resource_t) -> Option<(u64, u64)> {
+        let rows = rlimits(start);
+        let row = rows.iter().find(|(which, _)| *which == resource)?;
+        Some((row.1.rlim_cur, row.1.rlim_max))
+    }
+
+    #[test]
+    fn cpu_has_a_second_between_warning_and_death() {
+        let start = start(Profile::Runner, Bounding::Inherited);
+        assert_eq!(limit(&start, libc::RLIMIT_CPU), Some((20, 21)));
+    }
+
+    #[test]
+    fn memory_is_bounded_per_process_only_without_a_group() {
+        for profile in [Profile::Runner, Profile::Native] {
+            let bare = start(profile, Bounding::Rlimits);
+            let bytes = bare.limits.memory_bytes;
+            assert_eq!(limit(&bare, libc::RLIMIT_DATA), Some((bytes, bytes)));
+            let grouped = start(profile, Bounding::Entered);
+            assert_eq!(limit(&grouped, libc::RLIMIT_DATA), None);
+        }
+        // Limiting address space would break a runner's reservations.
+        assert_eq!(
+            limit(&start(Profile::Runner, Bounding::Rlimits), libc::RLIMIT_AS),
+            None
+        );
+        assert!(
+            limit(
+                &start(Profile::Native, Bounding::Inherited),
+                libc::RLIMIT_AS
+            )
+            .is_some()
+        );
+    }
+
+    #[test]
+    fn the_group_refuses_tasks_before_the_process_limit_does() {
+        let bare = limit(
+            &start(Profile::Native, Bounding::Rlimits),
+            libc::RLIMIT_NPROC,
+        );
+        assert_eq!(bare, Some((33, 33)));
+        let grouped = limit(
+            &start(Profile::Native, Bounding::Inherited),
+            libc::RLIMIT_NPROC,
+        );
+        assert!(grouped > bare);
+    }
+
+    #[test]
+    fn nothing_may_be_dumped_or_locked() {
+        let start = start(Profile::Native, Bounding::Inherited);
+        for resource in [
+            libc::RLIMIT_CORE,
+            libc::RLIMIT_MEMLOCK,
+            libc::RLIMIT_MSGQUEUE,
+        ] {
+            assert_eq!(limit(&start, resource), Some((0, 0)));
+        }
+    }
+
+    #[test]
+    fn scratch_counts_its_own_root() {
+        let options = scratch_options((4096, 2)).unwrap();
+        assert_eq!(options.to_str().unwrap(), "mode=0700,size=4096,nr_inodes=3");
+    }
+}

@@ -66,3 +66,18 @@ impl Stage {
         Stage::ALL.into_iter().find(|stage| stage.code() == code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_order_and_round_trip() {
+        for (stage, code) in Stage::ALL.into_iter().zip(1..) {
+            assert_eq!(stage.code(), code);
+            assert_eq!(Stage::from_code(code), Some(stage));
+        }
+        assert_eq!(Stage::from_code(0), None);
+        assert_eq!(Stage::from_code(22), None);
+    }
+}

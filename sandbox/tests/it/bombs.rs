@@ -2,19 +2,19 @@
 //! does not notice.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sandbox::attacks::{self, Attack, Kind};
 use sandbox::{Outcome, Profile};
 
-use crate::bed;
+use crate::{bed, clock};
 
 #[test]
 fn bombs_have_typed_outcomes() {
     let grouped = bed::has_cgroup("bombs_have_typed_outcomes");
     let mut slot = bed::slot();
     for attack in Attack::all().filter(|attack| attack.kind != Kind::Attempt) {
-        let started = Instant::now();
+        let started = clock::now();
         let native = attacks::run(&mut slot, attack.name, "").unwrap();
         assert!(native.blocked, "{native:?}");
         let runner = attacks::run_as_runner(&mut slot, attack.name, "").unwrap();
@@ -66,7 +66,7 @@ fn cpu_time_is_charged_when_it_runs_out() {
 #[test]
 fn a_daemon_dies_with_its_job() {
     let mut slot = bed::slot();
-    let started = Instant::now();
+    let started = clock::now();
     let report = bed::run(&mut slot, bed::probe(Profile::Native, "daemon"));
     assert_eq!(report.outcome, Outcome::Exited(10), "{report:?}");
     // It held standard output open: an end of file proves that it is gone.

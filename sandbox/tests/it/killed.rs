@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sandbox::{Cancel, Outcome, Profile, Slot};
 
-use crate::bed;
+use crate::{bed, clock};
 
 fn exists(pid: i32) -> bool {
     // A zombie that its parent has not reaped yet is dead for our purpose.
@@ -21,7 +21,7 @@ fn exists(pid: i32) -> bool {
 
 /// Children of a process, waiting for there to be some.
 fn children(pid: u32) -> Vec<i32> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = clock::now() + Duration::from_secs(10);
     loop {
         let path = format!("/proc/{pid}/task/{pid}/children");
         let found: Vec<i32> = std::fs::read_to_string(path)
@@ -29,7 +29,7 @@ fn children(pid: u32) -> Vec<i32> {
             .split_whitespace()
             .filter_map(|word| word.parse().ok())
             .collect();
-        if !found.is_empty() || Instant::now() > deadline {
+        if !found.is_empty() || clock::now() > deadline {
             return found;
         }
         thread::yield_now();
@@ -37,9 +37,9 @@ fn children(pid: u32) -> Vec<i32> {
 }
 
 fn await_gone(pid: i32, most: Duration) {
-    let deadline = Instant::now() + most;
+    let deadline = clock::now() + most;
     while exists(pid) {
-        assert!(Instant::now() < deadline, "process {pid} is still there");
+        assert!(clock::now() < deadline, "process {pid} is still there");
         thread::yield_now();
     }
 }
@@ -103,7 +103,7 @@ fn cancel_ends_a_run_from_another_thread() {
         children(launcher);
         switch.cancel();
     });
-    let started = Instant::now();
+    let started = clock::now();
     let report = slot
         .run(bed::probe(Profile::Native, "sleep"), &cancel)
         .unwrap();

@@ -6,6 +6,7 @@ mod bad_specs;
 mod bed;
 mod bombs;
 mod canaries;
+mod clock;
 mod cpu_hidden;
 mod inputs;
 mod killed;
