@@ -5,7 +5,7 @@
 //! line here is refused rather than given away.
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, SumPool};
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::scan::Scan;
 use tract_onnx::tract_hir::internal::DimLike;
@@ -17,6 +17,17 @@ use crate::report::Refusal;
 const FUEL_PER_FILE_BYTE: u64 = 20;
 /// Building, analysing and optimising a node.
 const FUEL_PER_NODE: u64 = 500_000;
+
+/// Sizes are symbolic expressions on the heap, slower than numbers by this factor.
+const SYMBOLIC: u64 = 16;
+/// Starting a node of a loop's body once more.
+const FUEL_PER_STEP_NODE: u64 = 250;
+/// Starting one product or convolution of a batch.
+const FUEL_PER_BATCH: u64 = 2_000;
+/// Packing the kernel of one group of a convolution.
+const FUEL_PER_GROUP: u64 = 50_000;
+/// A product of other than two operands is evaluated point by point, without kernels.
+const FUEL_PER_POINT: u64 = 256;
 
 /// What reading a model costs before any of it runs.
 pub(crate) fn parse_fuel(file_bytes: u64, nodes: u64) -> u64 {
@@ -34,15 +45,19 @@ enum Charge {
     Moves,
     /// Eight per element written: transcendental functions, divisions, conversions.
     Heavy,
-    /// Thirty-two per element read or written: sorting, and interpolation with its taps.
-    Taps,
+    /// One per element read or written, and 128 per element written: a lane is folded into each.
+    Lanes,
+    /// Sixteen per element read or written: places computed one by one, interpolation.
+    Indexed,
+    /// Sixty-four per element read or written: sorting, points found by coordinates.
+    Sorted,
     /// Multiply-adds of a product, a convolution, or the taps of a window.
     Shaped,
-    /// Body times iterations.
+    /// Body, and a fee for each of its nodes, times iterations.
     Loop,
 }
 
-use Charge::{Free, Heavy, Loop, Moves, Shaped, Taps};
+use Charge::{Free, Heavy, Indexed, Lanes, Loop, Moves, Shaped, Sorted};
 
 /// Every typed operator that an admitted ONNX operator becomes.
 const TABLE: &[(&str, Charge)] = &[
@@ -54,15 +69,11 @@ const TABLE: &[(&str, Charge)] = &[
     ("And", Moves),
     ("Ceil", Moves),
     ("Concat", Moves),
-    ("CumSum", Moves),
     ("Dropout", Moves),
     ("Eq", Moves),
     ("Floor", Moves),
     ("GT", Moves),
     ("GTE", Moves),
-    ("Gather", Moves),
-    ("GatherElements", Moves),
-    ("GatherNd", Moves),
     ("HardSwish", Moves),
     ("Identity", Moves),
     ("Iff", Moves),
@@ -81,34 +92,24 @@ const TABLE: &[(&str, Charge)] = &[
     ("Onehot", Moves),
     ("Or", Moves),
     ("Pad", Moves),
-    ("Reduce<ArgMax(false)>", Moves),
-    ("Reduce<ArgMax(true)>", Moves),
-    ("Reduce<ArgMin(false)>", Moves),
-    ("Reduce<ArgMin(true)>", Moves),
-    ("Reduce<Max>", Moves),
-    ("Reduce<Min>", Moves),
-    ("Reduce<Prod>", Moves),
-    ("Reduce<Sum>", Moves),
     ("Reshape", Moves),
     ("RmAxis", Moves),
     ("RoundHalfToEven", Moves),
-    ("ScatterElements", Moves),
-    ("ScatterNd", Moves),
     ("Sign", Moves),
     ("Slice", Moves),
     ("Square", Moves),
-    ("StridedSlice", Moves),
     ("Sub", Moves),
     ("Tile", Moves),
-    ("Trilu", Moves),
     ("Xor", Moves),
     ("Cast", Heavy),
     ("Cos", Heavy),
+    ("CumSum", Heavy),
     ("DequantizeLinearF32", Heavy),
     ("Div", Heavy),
     ("DynamicQuantizeLinearU8", Heavy),
     ("Erf", Heavy),
     ("Exp", Heavy),
+    ("Gather", Heavy),
     ("Ln", Heavy),
     ("LstmEpilogue", Heavy),
     ("Pow", Heavy),
@@ -122,8 +123,22 @@ const TABLE: &[(&str, Charge)] = &[
     ("Softmax", Heavy),
     ("Sqrt", Heavy),
     ("Tanh", Heavy),
-    ("Resize", Taps),
-    ("Topk", Taps),
+    ("Reduce<ArgMax(false)>", Lanes),
+    ("Reduce<ArgMax(true)>", Lanes),
+    ("Reduce<ArgMin(false)>", Lanes),
+    ("Reduce<ArgMin(true)>", Lanes),
+    ("Reduce<Max>", Lanes),
+    ("Reduce<Min>", Lanes),
+    ("Reduce<Prod>", Lanes),
+    ("Reduce<Sum>", Lanes),
+    ("GatherElements", Indexed),
+    ("Resize", Indexed),
+    ("ScatterElements", Indexed),
+    ("StridedSlice", Indexed),
+    ("Trilu", Indexed),
+    ("GatherNd", Sorted),
+    ("ScatterNd", Sorted),
+    ("Topk", Sorted),
     ("Conv", Shaped),
     ("Deconv", Shaped),
     ("EinSum", Shaped),
@@ -181,11 +196,17 @@ fn node_work(model: &TypedModel, node: &TypedNode) -> Result<u64, Refused> {
     let outputs: Vec<&TypedFact> = node.outputs.iter().map(|outlet| &outlet.fact).collect();
     let written = volumes(outputs.iter().copied())?;
     let moved = volumes(inputs.iter().copied())?.saturating_add(written);
+    let symbolic = |fact: &&TypedFact| fact.datum_type == TDim::datum_type();
+    if charge == Moves && inputs.iter().chain(&outputs).any(symbolic) {
+        return Ok(moved.saturating_mul(SYMBOLIC));
+    }
     Ok(match charge {
         Free => 0,
         Moves => moved,
         Heavy => moved.saturating_add(written.saturating_mul(7)),
-        Taps => moved.saturating_mul(32),
+        Lanes => moved.saturating_add(written.saturating_mul(128)),
+        Indexed => moved.saturating_mul(16),
+        Sorted => moved.saturating_mul(64),
         Shaped => moved.saturating_add(shaped_work(node, &inputs, &outputs)?),
         Loop => moved.saturating_add(loop_work(node, &inputs)?),
     })
@@ -214,13 +235,15 @@ fn shaped_work(
     if let Some(op) = node.op_as::<Conv>() {
         let kernel = inputs.get(1).map_or(Ok(0), |fact| volume(fact))?;
         let per_output = kernel.div_ceil((op.pool_spec.output_channels as u64).max(1));
-        return Ok(written.saturating_mul(per_output));
+        let starts = convolution_starts(&op.pool_spec, op.group, inputs)?;
+        return Ok(written.saturating_mul(per_output).saturating_add(starts));
     }
     if let Some(op) = node.op_as::<Deconv>() {
         let read = inputs.first().map_or(Ok(0), |fact| volume(fact))?;
         let kernel = inputs.get(1).map_or(Ok(0), |fact| volume(fact))?;
         let per_input = kernel.div_ceil((op.pool_spec.input_channels as u64).max(1));
-        return Ok(read.saturating_mul(per_input));
+        let starts = convolution_starts(&op.pool_spec, op.group, inputs)?;
+        return Ok(read.saturating_mul(per_input).saturating_add(starts));
     }
     if let Some(op) = node.op_as::<MaxPool>() {
         return Ok(written.saturating_mul(window(&op.pool_spec.kernel_shape)));
@@ -231,7 +254,7 @@ fn shaped_work(
     if node.op.name() == "Lrn" {
         let channels = inputs.first().map_or(Ok(Vec::new()), |fact| dims(fact))?;
         let channels = channels.get(1).copied().unwrap_or(1);
-        return Ok(written.saturating_mul(channels.saturating_add(8)));
+        return Ok(written.saturating_mul(channels.saturating_mul(4).saturating_add(64)));
     }
     Err(Refused::new(
         Refusal::UnsupportedOp,
@@ -239,25 +262,63 @@ fn shaped_work(
     ))
 }
 
-/// The lengths of all axes multiplied: each point of that space is one multiply-add per product.
+/// What convolutions cost besides their multiply-adds: each image of a batch and each group is
+/// started apart, and the groups' kernels are packed apart, unless there is one per channel.
+fn convolution_starts(
+    spec: &PoolSpec,
+    group: usize,
+    inputs: &[&TypedFact],
+) -> Result<u64, Refused> {
+    let images = inputs.first().map_or(Ok(Vec::new()), |fact| dims(fact))?;
+    let images = images.first().copied().unwrap_or(1);
+    let depthwise = group == spec.input_channels && group == spec.output_channels;
+    let groups = if depthwise { 1 } else { group as u64 };
+    let packing = groups.saturating_sub(1).saturating_mul(FUEL_PER_GROUP);
+    Ok(images
+        .saturating_mul(groups)
+        .saturating_mul(FUEL_PER_BATCH)
+        .saturating_add(packing))
+}
+
+/// The lengths of all axes multiplied: each point of that space is one multiply-add.
 fn einsum_work(op: &EinSum, inputs: &[&TypedFact]) -> Result<u64, Refused> {
+    let operands = if op.q_params.is_some() {
+        2
+    } else {
+        inputs.len()
+    };
+    let factors = inputs.get(..operands).unwrap_or_default();
+    let wide = |fact: &&&TypedFact| fact.datum_type.size_of() > 4;
+    if let Some(fact) = factors.iter().find(wide) {
+        // tract has no kernels for these and panics while it looks for one.
+        let why = format!("a product of {:?}", fact.datum_type);
+        return Err(Refused::new(Refusal::UnsupportedType, why));
+    }
     let shapes = inputs
         .iter()
         .map(|fact| dims(fact))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut space = 1_u64;
+    let (mut points, mut batches) = (1_u64, 1_u64);
     for axis in op.axes.iter_all_axes() {
-        let lengths = axis.inputs.iter().zip(&shapes);
+        let places = axis.inputs.iter().zip(&shapes);
         let lengths =
-            lengths.flat_map(|(places, shape)| places.iter().filter_map(|p| shape.get(*p)));
-        space = space.saturating_mul(lengths.copied().max().unwrap_or(1));
+            places.flat_map(|(places, shape)| places.iter().filter_map(|place| shape.get(*place)));
+        let length = lengths.copied().max().unwrap_or(1);
+        points = points.saturating_mul(length);
+        let everywhere = axis
+            .inputs
+            .iter()
+            .take(operands)
+            .all(|places| !places.is_empty())
+            && axis.outputs.iter().all(|places| !places.is_empty());
+        if everywhere {
+            batches = batches.saturating_mul(length);
+        }
     }
-    let operands = if op.q_params.is_some() {
-        2
-    } else {
-        op.axes.input_count() as u64
-    };
-    Ok(space.saturating_mul(operands.saturating_sub(1).max(1)))
+    Ok(match operands {
+        2 => points.saturating_add(batches.saturating_mul(FUEL_PER_BATCH)),
+        _ => points.saturating_mul(FUEL_PER_POINT),
+    })
 }
 
 fn loop_work(node: &TypedNode, inputs: &[&TypedFact]) -> Result<u64, Refused> {
@@ -267,7 +328,10 @@ fn loop_work(node: &TypedNode, inputs: &[&TypedFact]) -> Result<u64, Refused> {
         .iteration_count(inputs)
         .and_then(|count| count.to_usize().ok());
     let iterations = count.ok_or_else(no_price)? as u64;
-    Ok(work_of(&scan.body)?.saturating_mul(iterations))
+    let steps = FUEL_PER_STEP_NODE.saturating_mul(scan.body.nodes().len() as u64);
+    Ok(work_of(&scan.body)?
+        .saturating_add(steps)
+        .saturating_mul(iterations))
 }
 
 #[cfg(test)]

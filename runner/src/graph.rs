@@ -163,14 +163,14 @@ fn folded_work(model: &InferenceModel, operators: &[String]) -> u64 {
             .outputs
             .iter()
             .fold(0, |sum: u64, o| sum.saturating_add(volume(&o.fact)));
+        let most = read.iter().copied().max().unwrap_or(1).max(1);
+        let moved = read
+            .iter()
+            .fold(written, |sum, next| sum.saturating_add(*next));
         let work = match growth {
-            Growth::Linear => read
-                .iter()
-                .fold(written, |sum, next| sum.saturating_add(*next))
-                .saturating_mul(8),
-            Growth::Product => {
-                written.saturating_mul(read.iter().copied().max().unwrap_or(1).max(1))
-            }
+            Growth::Linear => moved.saturating_mul(16),
+            Growth::Product => written.saturating_mul(most),
+            Growth::Points => written.saturating_mul(most).saturating_mul(256),
         };
         total = total.saturating_add(work);
     }

@@ -10,9 +10,11 @@ pub enum Growth {
     Linear,
     /// With elements written times elements read: products, convolutions, recurrences.
     Product,
+    /// As products, and evaluated point by point.
+    Points,
 }
 
-use Growth::{Linear, Product};
+use Growth::{Linear, Points, Product};
 
 /// Every admitted operator of the default domain, opset 9 to 18.
 pub const ADMITTED: &[(&str, Growth)] = &[
@@ -73,7 +75,7 @@ pub const ADMITTED: &[(&str, Growth)] = &[
     // linear, pool
     ("MatMul", Product),
     ("Gemm", Product),
-    ("Einsum", Product),
+    ("Einsum", Points),
     ("Conv", Product),
     ("ConvTranspose", Product),
     ("BatchNormalization", Linear),

@@ -172,6 +172,7 @@ def linear_and_pools():
     one("MatMul-int32", {"a": np.arange(12, dtype=np.int32).reshape(3, 4) * 99999999}, {"b": np.arange(8, dtype=np.int32).reshape(4, 2)})
     one("Gemm-bias", {"a": noise(16, 4, 30)}, {"b": noise(17, 20, 30), "c": noise(18, 20)}, transB=1, alpha=0.5, beta=2.0)
     one("Einsum-two", {"a": noise(19, 2, 5, 6), "b": noise(20, 2, 6, 7)}, equation="bij,bjk->bik")
+    one("Einsum-three", {"a": noise(19, 3, 4), "b": noise(20, 4, 5), "c": noise(21, 5, 2)}, equation="ij,jk,kl->il")
     one("Einsum-trace", {"a": noise(21, 6, 5)}, equation="ij->j")
     image = noise(22, 2, 3, 11, 9)
     one("Conv-plain", {"x": image}, {"w": noise(23, 8, 3, 3, 3), "b": noise(24, 8)}, pads=[1, 1, 1, 1])
