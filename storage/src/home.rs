@@ -192,6 +192,16 @@ impl HomeLock {
     }
 }
 
+impl Drop for HomeLock {
+    /// Unlocks aloud: closing alone would leave the lock to a process that is just being forked
+    /// and has not yet closed its copy of the descriptor.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "storage.unlock_failed");
+        }
+    }
+}
+
 fn read_text(file: &mut File) -> io::Result<String> {
     let mut text = String::new();
     file.rewind()?;

@@ -8,19 +8,24 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::guard::guarded;
 use super::{Batch, Flow, Kv, StoreError};
 
 /// sled's cache. Its default is 1 GiB and counts bytes on disk.
 const CACHE_BYTES: u64 = 64 << 20;
+/// How often, and how far apart, to look whether sled has let go of its file.
+const CLOSING_LOOKS_MAX: u32 = 1_000;
+const CLOSING_LOOK: Duration = Duration::from_millis(2);
 /// sled's file within its directory.
 const FILE: &str = "db";
 
 /// The guarded sled.
 #[derive(Debug)]
 pub struct SledKv {
-    db: ::sled::Db,
+    /// `None` only while closing.
+    db: Option<::sled::Db>,
     second: File,
     inode: u64,
     path: PathBuf,
@@ -50,7 +55,7 @@ impl SledKv {
         let second = File::open(&path).map_err(io_error("open"))?;
         let inode = second.metadata().map_err(io_error("inspect"))?.ino();
         let kv = Self {
-            db,
+            db: Some(db),
             second,
             inode,
             path,
@@ -69,6 +74,12 @@ impl SledKv {
         Ok(())
     }
 
+    fn db(&self) -> Result<&::sled::Db, StoreError> {
+        self.db
+            .as_ref()
+            .ok_or(StoreError::Content("database is closed"))
+    }
+
     fn check_inode(&self) -> Result<(), StoreError> {
         let found = std::fs::metadata(&self.path)
             .map_err(io_error("inspect"))?
@@ -85,7 +96,7 @@ impl SledKv {
 
 impl Kv for SledKv {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.db.get(key).map_err(|error| database(&error))?;
+        let value = self.db()?.get(key).map_err(|error| database(&error))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -94,7 +105,7 @@ impl Kv for SledKv {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Flow,
     ) -> Result<(), StoreError> {
-        for pair in self.db.scan_prefix(prefix) {
+        for pair in self.db()?.scan_prefix(prefix) {
             let (key, value) = pair.map_err(|error| database(&error))?;
             if visit(&key, &value).is_break() {
                 break;
@@ -111,11 +122,29 @@ impl Kv for SledKv {
                 None => changes.remove(key),
             }
         }
-        self.db
+        self.db()?
             .apply_batch(changes)
             .map_err(|error| database(&error))?;
-        self.db.flush().map_err(|error| database(&error))?;
+        self.db()?.flush().map_err(|error| database(&error))?;
         self.check_inode()?;
         self.second.sync_data().map_err(io_error("sync"))
+    }
+}
+
+impl Drop for SledKv {
+    /// sled's own threads may hold its file, and the lock on it, a little longer than its handle.
+    /// Whoever opens the directory next must not meet them: it would take a healthy database for
+    /// a ruined one.
+    fn drop(&mut self) {
+        self.db = None;
+        for _ in 0..CLOSING_LOOKS_MAX {
+            if self.second.try_lock().is_ok() {
+                // Said aloud: a process being forked may still hold this descriptor for a moment.
+                drop(self.second.unlock());
+                return;
+            }
+            std::thread::sleep(CLOSING_LOOK);
+        }
+        tracing::warn!("storage.database_still_locked");
     }
 }

@@ -130,33 +130,37 @@ fn the_log_returns_open_heights_and_forgets_committed_ones() {
         id: block(height).id,
         bytes: vec![7; 1 << 20],
     };
-    // Each body nearly fills a segment, so committing must delete segments.
-    for height in 1..=6 {
+    // Each body nearly fills a segment, so committing must delete five of them and spare the
+    // sealed ones of open heights.
+    for height in 1..=8 {
         let (answer, outcome) = reply();
         handle
             .wal(vec![body(height)], Durability::Now, answer)
             .unwrap();
         outcome.recv().unwrap().unwrap();
-        if height < 6 {
-            let (answer, outcome) = reply();
-            handle.commit(block(height), state(height), answer).unwrap();
-            outcome.recv().unwrap().unwrap();
-        }
+    }
+    for height in 1..=5 {
+        let (answer, outcome) = reply();
+        handle.commit(block(height), state(height), answer).unwrap();
+        outcome.recv().unwrap().unwrap();
     }
     storage.close().unwrap();
     let (storage, recovered) = open(home.path()).unwrap();
     storage.close().unwrap();
-    let heights: Vec<_> = recovered
+    let entries: Vec<_> = recovered
         .wal
         .iter()
         .map(|record| record.entry.clone())
         .collect();
-    assert_eq!(heights, [body(6)]);
+    assert_eq!(entries, [body(6), body(7), body(8)]);
     assert_eq!(recovered.wal[0].seq, 6);
-    let segments = std::fs::read_dir(home.path().join("data/wal"))
-        .unwrap()
-        .count();
-    assert!(segments <= 4, "{segments} segments for one open height");
+    let held = |ordinal| {
+        home.path()
+            .join(format!("data/wal/{ordinal:010}.plsr"))
+            .exists()
+    };
+    let expected = [false, false, false, false, false, true, true, true, true];
+    assert_eq!([1, 2, 3, 4, 5, 6, 7, 8, 9].map(held), expected);
 }
 
 #[test]
