@@ -28,8 +28,7 @@ pub enum FileKind {
     Blocks = 2,
     /// Contradicting signed pairs.
     Evidence = 3,
-    /// Headers and certificates that outlive their blocks.
-    Headers = 4,
+    // 4 is kept for headers that outlive their blocks, once blocks are ever deleted.
     /// The audit log.
     Audit = 5,
     /// Result commits already made, part of the sign-state.
