@@ -14,20 +14,34 @@ use libp2p::request_response::Codec;
 
 use crate::service::Service;
 
+/// A request as it arrived. A broken one is handed up, not refused here: libp2p tells nobody about
+/// a request that could not be read, and its sender would go uncharged.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A frame.
+    Bytes(Vec<u8>),
+    /// Against the rules; the stream is closed.
+    Broken,
+}
+
 /// Codec of one [`Service`]; what the bytes mean is decided above.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameCodec(pub(crate) Service);
 
 impl Codec for FrameCodec {
     type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
+    type Request = Request;
     type Response = Vec<u8>;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Request>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, self.0.request_bytes_max()).await
+        match read_frame(io, self.0.request_bytes_max()).await {
+            Ok(bytes) => Ok(Request::Bytes(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Request::Broken),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
@@ -41,12 +55,15 @@ impl Codec for FrameCodec {
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-        request: Vec<u8>,
+        request: Request,
     ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &request, self.0.request_bytes_max()).await
+        match request {
+            Request::Bytes(bytes) => write_frame(io, &bytes, self.0.request_bytes_max()).await,
+            Request::Broken => Err(broken("not a request")),
+        }
     }
 
     async fn write_response<T>(

@@ -50,25 +50,13 @@ pub enum CommandError {
 
 #[derive(Debug)]
 pub(crate) enum High {
-    Publish {
-        topic: Topic,
-        bytes: Vec<u8>,
-    },
     #[cfg(feature = "hostile")]
-    PublishRaw {
-        topic: Topic,
-        bytes: Vec<u8>,
-    },
-    Offer {
-        height: Height,
-        round: Round,
-    },
+    PublishRaw { topic: Topic, bytes: Vec<u8> },
+    Publish { topic: Topic, bytes: Vec<u8> },
+    Offer { height: Height, round: Round },
     Admit(Vec<Member>),
     SetProof(Proof),
-    Report {
-        peer: PeerId,
-        offence: Offence,
-    },
+    Report { peer: PeerId, offence: Offence },
     Ban(PeerId),
     Unban(PeerId),
     Shutdown,
@@ -168,7 +156,8 @@ impl NetHandle {
         )
     }
 
-    /// Gossips an envelope that is sealed already, evidence about to be offered again for one.
+    /// Gossips bytes that are sealed already. Nothing is checked but their length; peers will. The
+    /// pace is that of our own [`crate::Limits`], so a test's hostile peer raises those.
     ///
     /// # Errors
     /// As [`Self::broadcast_proposal`].

@@ -34,6 +34,13 @@ pub struct Tip {
     pub block: BlockId,
 }
 
+impl Default for Tip {
+    /// Before the first block.
+    fn default() -> Self {
+        Self { height: Height(0), block: BlockId(Digest([0; 32])) }
+    }
+}
+
 /// First message both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {

@@ -9,6 +9,9 @@ pub(crate) enum WireError {
     /// Fewer bytes than the message needs.
     #[error("cut short")]
     Short,
+    /// Not even a frame.
+    #[error("broken frame")]
+    Frame,
     /// Bytes after the message.
     #[error("{0} bytes too many")]
     Trailing(usize),

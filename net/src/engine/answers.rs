@@ -8,6 +8,7 @@ use libp2p::request_response::{self, InboundFailure, Message, OutboundFailure, O
 use super::Engine;
 use super::ask::{Asked, Question};
 use crate::event::{BulkEvent, ConsensusEvent, FetchFailure};
+use crate::frame::Request;
 use crate::ladder::Offence;
 use crate::lanes::Sent;
 use crate::messages::{
@@ -22,7 +23,7 @@ impl Engine {
     pub(super) fn on_requests(
         &mut self,
         service: Service,
-        event: request_response::Event<Vec<u8>, Vec<u8>>,
+        event: request_response::Event<Request, Vec<u8>>,
     ) {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {
@@ -43,8 +44,8 @@ impl Engine {
             } => {
                 self.on_outbound_failure(service, request_id, &error);
             }
-            request_response::Event::InboundFailure { peer, error, .. } => {
-                self.on_inbound_failure(service, peer, &error);
+            request_response::Event::InboundFailure { error, .. } => {
+                self.on_inbound_failure(service, &error);
             }
             request_response::Event::ResponseSent { .. } => {
                 self.metrics.request(service, "served");
@@ -154,12 +155,8 @@ impl Engine {
         }
     }
 
-    fn on_inbound_failure(&mut self, service: Service, peer: PeerId, error: &InboundFailure) {
+    fn on_inbound_failure(&self, service: Service, error: &InboundFailure) {
         match error {
-            InboundFailure::Io(error) if is_broken(error) => {
-                self.metrics.request(service, "broken");
-                self.punish(peer, Offence::BrokenRequest, 1);
-            }
             // We dropped the channel ourselves and counted why.
             InboundFailure::ResponseOmission => {}
             InboundFailure::Timeout => self.metrics.request(service, "timeout"),

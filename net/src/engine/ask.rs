@@ -9,6 +9,7 @@ use protocol::units::{Height, Round};
 
 use super::Engine;
 use crate::event::{BulkEvent, ConsensusEvent, FetchFailure};
+use crate::frame::Request;
 use crate::lanes::Sent;
 use crate::messages::{BlobRequest, VoteKey, VotesetRequest, encode_tip};
 use crate::metrics::OUTBOUND;
@@ -76,7 +77,7 @@ impl Engine {
             .swarm
             .behaviour_mut()
             .requests(service)
-            .send_request(&peer, bytes);
+            .send_request(&peer, Request::Bytes(bytes));
         let since = self.now();
         self.asked.insert(
             (service, id),

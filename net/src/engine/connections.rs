@@ -155,9 +155,10 @@ impl Engine {
         let Some(gone) = self.peers.closed(&peer, id) else {
             return;
         };
-        let now = self.now();
-        self.book.lost(&peer, now);
         if gone.greeted.is_some() {
+            // Whoever never got as far as `hello` is left to the backoff.
+            let now = self.now();
+            self.book.lost(&peer, now);
             tracing::info!(event = "peer_down", %peer);
             self.tell(ConsensusEvent::PeerDown { peer });
         }

@@ -7,6 +7,7 @@ use libp2p::request_response::ResponseChannel;
 
 use super::Engine;
 use crate::buckets::Taken;
+use crate::frame::Request;
 use crate::ladder::Offence;
 use crate::messages::{
     BlobRequest, Hello, SYNC_BLOCKS_MAX, VoteKey, VotesetRequest, decode_body_request,
@@ -39,13 +40,14 @@ impl Engine {
         &mut self,
         service: Service,
         peer: PeerId,
-        bytes: &[u8],
+        request: &Request,
         channel: ResponseChannel<Vec<u8>>,
     ) {
-        self.metrics
-            .bytes
-            .with_label_values(&[INBOUND])
-            .inc_by(bytes.len() as u64);
+        let length = match request {
+            Request::Bytes(bytes) => bytes.len() as u64,
+            Request::Broken => 0,
+        };
+        self.metrics.bytes.with_label_values(&[INBOUND]).inc_by(length);
         if service != Service::Hello && !self.peers.is_greeted(&peer) {
             self.metrics.request(service, "not_greeted");
             return;
@@ -55,7 +57,11 @@ impl Engine {
             self.overflow(peer, "request", 1);
             return;
         }
-        if let Err(error) = self.serve(service, peer, bytes, channel) {
+        let served = match request {
+            Request::Bytes(bytes) => self.serve(service, peer, bytes, channel),
+            Request::Broken => Err(WireError::Frame),
+        };
+        if let Err(error) = served {
             tracing::debug!(event = "broken_request", %peer, protocol = service.name(), %error);
             self.metrics.request(service, "broken");
             self.punish(peer, Offence::BrokenRequest, 1);

@@ -1,0 +1,123 @@
+//! Goal: bodies, decided blocks and chunks are fetched whole, and every question gets an answer.
+
+use net::{
+    Access, BlobRequest, BulkEvent, CHUNK_BYTES, ConsensusEvent, DecidedBlock, FetchFailure, PeerId,
+};
+use protocol::digest::{BlockId, sha256};
+use protocol::units::Height;
+
+use crate::support::{Carrier, Node, cluster, config, lock, next, stranger};
+
+fn body(node: &mut Node) -> Option<Vec<u8>> {
+    node.next("a body", |event| match event {
+        ConsensusEvent::Body { bytes, .. } => Some(bytes),
+        _ => None,
+    })
+}
+
+fn synced(node: &mut Node) -> Vec<DecidedBlock> {
+    node.next("blocks", |event| match event {
+        ConsensusEvent::Synced { blocks, .. } => Some(blocks),
+        _ => None,
+    })
+}
+
+fn chunk(node: &mut Node) -> BulkEvent {
+    next(&mut node.lanes.bulk, "a chunk", Some)
+}
+
+#[test]
+fn largest_body_and_a_missing_one() {
+    let mut nodes = cluster(2, Carrier::Quic);
+    let held = BlockId(sha256(b"held"));
+    let bytes = vec![3; 1 << 20];
+    lock(&nodes[0].world.bodies).insert(held, bytes.clone());
+    let peer = nodes[0].handle.peer_id();
+    nodes[1].handle.fetch_body(peer, held).unwrap();
+    assert_eq!(body(&mut nodes[1]), Some(bytes));
+    nodes[1]
+        .handle
+        .fetch_body(peer, BlockId(sha256(b"other")))
+        .unwrap();
+    assert_eq!(body(&mut nodes[1]), None);
+}
+
+#[test]
+fn sixty_four_blocks_at_a_time() {
+    let mut nodes = cluster(2, Carrier::Quic);
+    let block = |height: u8| DecidedBlock {
+        block: vec![height; 900],
+        certificate: vec![1; 300],
+    };
+    *lock(&nodes[0].world.decided) = (0..100).map(block).collect();
+    let peer = nodes[0].handle.peer_id();
+    nodes[1].handle.ask_height(peer, Height(10)).unwrap();
+    let blocks = synced(&mut nodes[1]);
+    assert_eq!(blocks, (10..74).map(block).collect::<Vec<_>>());
+}
+
+#[test]
+fn chunks_of_a_blob_and_who_may_have_them() {
+    let host = Node::start(config(1, Carrier::Quic));
+    let blob: Vec<u8> = (0..CHUNK_BYTES + 1_000)
+        .map(|at| (at % 251) as u8)
+        .collect();
+    let key = sha256(&blob);
+    *lock(&host.world.blob) = blob.clone();
+    let mut fetched = Vec::new();
+    let mut guest = config(2, Carrier::Quic);
+    guest.static_peers = vec![host.address()];
+    let mut guest = Node::start(guest);
+    guest.wait_for_peers(1);
+    host.wait("proven", |view| {
+        view.peers.iter().any(|row| row.validator.is_some())
+    });
+    for offset in [0, CHUNK_BYTES as u64] {
+        let request = BlobRequest { key, offset };
+        guest
+            .handle
+            .fetch_chunk(host.handle.peer_id(), request)
+            .unwrap();
+        let chunk = chunk(&mut guest).outcome.unwrap();
+        assert_eq!(chunk.size, blob.len() as u64);
+        fetched.extend_from_slice(&chunk.bytes);
+    }
+    assert_eq!(fetched, blob);
+    let mut other = stranger(50, Carrier::Quic);
+    other.static_peers = vec![host.address()];
+    let mut other = Node::start(other);
+    other.wait_for_peers(1);
+    host.wait_for_peers(2);
+    let request = BlobRequest {
+        key: sha256(b"unknown"),
+        offset: 0,
+    };
+    other
+        .handle
+        .fetch_chunk(host.handle.peer_id(), request)
+        .unwrap();
+    assert_eq!(chunk(&mut other).outcome, Err(FetchFailure::NotHeld));
+    let accesses = lock(&host.world.accesses).clone();
+    assert_eq!(
+        accesses,
+        [Access::Validator, Access::Validator, Access::Public]
+    );
+}
+
+#[test]
+fn questions_to_nobody_are_answered_at_once() {
+    let mut node = Node::start(config(1, Carrier::Quic));
+    let nobody = PeerId::random();
+    node.handle
+        .fetch_body(nobody, BlockId(sha256(b"x")))
+        .unwrap();
+    assert_eq!(body(&mut node), None);
+    node.handle.ask_height(nobody, Height(1)).unwrap();
+    assert!(synced(&mut node).is_empty());
+    let request = BlobRequest {
+        key: sha256(b"x"),
+        offset: 0,
+    };
+    node.handle.fetch_chunk(nobody, request).unwrap();
+    assert_eq!(chunk(&mut node).outcome, Err(FetchFailure::NoAnswer));
+}

@@ -1,0 +1,146 @@
+//! Goal: what is wrong with an envelope is found, told apart and charged to the right peer.
+//! Method: a stranger publishes bytes of its making to one host, whose gate admits everything.
+
+use net::{Admission, ConsensusEvent, Topic};
+use protocol::envelope::seal_vote;
+use protocol::units::Height;
+
+use crate::support::{Carrier, Node, config, lock, stranger, vote};
+
+fn pair() -> (Node, Node) {
+    let host = Node::start(config(1, Carrier::Quic));
+    let mut guest = stranger(50, Carrier::Quic);
+    guest.static_peers = vec![host.address()];
+    let guest = Node::start(guest);
+    host.wait_for_peers(1);
+    guest.wait_for_peers(1);
+    (host, guest)
+}
+
+fn messages(node: &Node, outcome: &str) -> f64 {
+    node.metric(
+        "p2p_messages_total",
+        &[("direction", "in"), ("outcome", outcome)],
+    )
+}
+
+fn wait_messages(node: &Node, outcome: &str, count: f64) {
+    let labels = [("direction", "in"), ("outcome", outcome)];
+    node.wait_metric("p2p_messages_total", &labels, |found| found == count);
+}
+
+#[test]
+fn bad_copy_first_then_the_good_one() {
+    let (mut host, guest) = pair();
+    let good = seal_vote(&vote(2, 5, 0, b"block"));
+    let mut bad = good.clone();
+    let last = bad.len() - 1;
+    bad[last] ^= 1;
+    guest.handle.publish(Topic::Cons, bad).unwrap();
+    wait_messages(&host, "rejected", 1.0);
+    guest.handle.publish(Topic::Cons, good).unwrap();
+    assert_eq!(host.next_vote().height, Height(5));
+}
+
+#[test]
+fn five_bad_signatures_end_in_a_ban() {
+    let (host, guest) = pair();
+    for height in 0..5 {
+        let mut bad = seal_vote(&vote(2, height, 0, b"block"));
+        bad[100] ^= 1;
+        guest.handle.publish(Topic::Cons, bad).unwrap();
+    }
+    let view = host.wait("refused or banned", |view| !view.bans.is_empty());
+    assert_eq!(view.bans[0].peer, guest.handle.peer_id());
+    assert_eq!(view.bans[0].reason, "bad_signature");
+    assert_eq!(messages(&host, "accepted"), 0.0, "none forwarded");
+}
+
+#[test]
+fn a_vote_on_the_transaction_topic_is_malformed() {
+    let (host, guest) = pair();
+    guest
+        .handle
+        .publish(Topic::Tx, seal_vote(&vote(2, 5, 0, b"block")))
+        .unwrap();
+    wait_messages(&host, "rejected", 1.0);
+    host.wait("charged", |view| {
+        view.peers.first().is_some_and(|row| row.score < -9.0)
+    });
+}
+
+#[test]
+fn trailing_byte_and_garbage_are_malformed() {
+    let (host, guest) = pair();
+    let mut trailing = seal_vote(&vote(2, 5, 0, b"block"));
+    trailing.push(0);
+    guest.handle.publish(Topic::Cons, trailing).unwrap();
+    wait_messages(&host, "rejected", 1.0);
+    guest
+        .handle
+        .publish(Topic::Cons, b"garbage".to_vec())
+        .unwrap();
+    wait_messages(&host, "rejected", 2.0);
+    assert_eq!(messages(&host, "accepted"), 0.0);
+}
+
+#[test]
+fn a_slot_takes_two_values_and_no_third() {
+    let (mut host, guest) = pair();
+    for block in 0..20u8 {
+        guest
+            .handle
+            .publish(Topic::Cons, seal_vote(&vote(2, 5, 0, &[block])))
+            .unwrap();
+    }
+    wait_messages(&host, "accepted", 2.0);
+    wait_messages(&host, "ignored", 18.0);
+    assert_ne!(
+        host.next_vote().block,
+        host.next_vote().block,
+        "the two make evidence"
+    );
+    assert!(!host.has(|event| matches!(event, ConsensusEvent::Vote { .. })));
+    assert_eq!(
+        host.handle.view().peers[0].score,
+        0.0,
+        "the relayer is not charged"
+    );
+}
+
+#[test]
+fn the_gate_decides_before_any_signature_check() {
+    let (mut host, guest) = pair();
+    let answers = [
+        Admission::Late,
+        Admission::Ahead,
+        Admission::UnknownSet,
+        Admission::Duplicate,
+    ];
+    for (height, admission) in (1..).zip(answers) {
+        lock(&host.world.admissions).insert(height, admission);
+        guest
+            .handle
+            .publish(Topic::Cons, seal_vote(&vote(2, height, 0, b"x")))
+            .unwrap();
+    }
+    wait_messages(&host, "late", 1.0);
+    wait_messages(&host, "ignored", 2.0);
+    wait_messages(&host, "duplicate", 1.0);
+    assert_eq!(
+        host.next_vote().height,
+        Height(1),
+        "late votes may be evidence"
+    );
+    let hint = host.next("a hint", |event| match event {
+        ConsensusEvent::Ahead { height, .. } => Some(height),
+        _ => None,
+    });
+    assert_eq!(hint, Height(2));
+    lock(&host.world.admissions).insert(9, Admission::Foreign);
+    guest
+        .handle
+        .publish(Topic::Cons, seal_vote(&vote(2, 9, 0, b"x")))
+        .unwrap();
+    wait_messages(&host, "rejected", 1.0);
+}

@@ -1,0 +1,15 @@
+//! The network over real sockets on loopback.
+
+mod ban_survives_restart;
+mod bulk;
+mod canary_on_the_wire;
+mod flood;
+mod forged_envelopes;
+mod frames_back_to_back;
+mod hello;
+mod lost_votes;
+mod oversize;
+mod quotas;
+mod raw;
+mod support;
+mod votes;
