@@ -79,8 +79,6 @@ fn open(work: &Path) -> Sandbox {
 
 fn main() {
     let work = tempfile::tempdir().unwrap();
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(work.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let sandbox = open(work.path());
     let program = Program::open(&testbed()).unwrap();
     let bare_config = sandbox

@@ -10,14 +10,14 @@
 //! ```
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_ulong};
+use std::ffi::{CStr, c_int, c_long, c_ulong};
 use std::os::fd::RawFd;
 use std::ptr;
 
 use seccompiler::sock_filter;
 
 use crate::init;
-use crate::layers::Layers;
+use crate::plan::Plan;
 use crate::stage::Stage;
 
 /// First byte of a message on the status socket.
@@ -41,27 +41,6 @@ const LANDLOCK_RULE_PATH_BENEATH: c_long = 1;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 /// Root is nobody special, ids change no capabilities, none may become ambient; all locked.
 const SECUREBITS: c_ulong = 0b1110_1111;
-
-/// Everything the child needs, laid out before the clone.
-pub(crate) struct Plan<'a> {
-    pub(crate) argv: &'a [*const c_char],
-    pub(crate) envp: &'a [*const c_char],
-    pub(crate) layers: Layers,
-    /// Child's end of the status socket, and the launcher's, to be closed here.
-    pub(crate) status: RawFd,
-    pub(crate) launcher_end: RawFd,
-    /// Mount options of the scratch file system.
-    pub(crate) scratch: Option<&'a CStr>,
-    pub(crate) scratch_rights: u64,
-    pub(crate) ruleset: RawFd,
-    pub(crate) rlimits: &'a [(libc::__rlimit_resource_t, libc::rlimit)],
-    /// Streams and inputs: from a high number to the fixed one.
-    pub(crate) moves: &'a [(RawFd, RawFd)],
-    pub(crate) program: RawFd,
-    pub(crate) filters: [&'a [sock_filter]; 3],
-    /// Filter of pid 1, if the program runs under init.
-    pub(crate) init: Option<&'a [sock_filter]>,
-}
 
 /// Sends a status message; if nobody listens any more there is nobody to tell.
 pub(crate) fn report(status: RawFd, tag: u8, stage: u8, value: i32) {

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::MsgFlags;
 
-use crate::child::{self, JOB_ID, Plan, STATUS_BYTES};
+use crate::child::{self, JOB_ID, STATUS_BYTES};
 use crate::clock;
 use crate::landlock;
 use crate::layers::Layers;
-use crate::plan::{self, Strings};
+use crate::plan::{self, Plan, Strings};
 use crate::seccomp::{self, Compiled};
 use crate::spec::Profile;
 use crate::stage::Stage;

@@ -1,9 +1,12 @@
 //! What the child needs, made before the clone: strings, limits, descriptor moves.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use seccompiler::sock_filter;
+
+use crate::layers::Layers;
 use crate::limits::{Limits, SIGPENDING, STACK_BYTES};
 use crate::spec::Profile;
 use crate::wire::{Bounding, Start};
@@ -13,6 +16,27 @@ const INIT_TASKS: u64 = 1;
 /// Room above a control group's task limit, so that the group, whose refusals are counted, is
 /// the one to refuse.
 const TASK_MARGIN: u64 = 8;
+
+/// Everything the child needs, laid out before the clone.
+pub(crate) struct Plan<'a> {
+    pub(crate) argv: &'a [*const c_char],
+    pub(crate) envp: &'a [*const c_char],
+    pub(crate) layers: Layers,
+    /// Child's end of the status socket, and the launcher's, to be closed here.
+    pub(crate) status: RawFd,
+    pub(crate) launcher_end: RawFd,
+    /// Mount options of the scratch file system.
+    pub(crate) scratch: Option<&'a CStr>,
+    pub(crate) scratch_rights: u64,
+    pub(crate) ruleset: RawFd,
+    pub(crate) rlimits: &'a [(libc::__rlimit_resource_t, libc::rlimit)],
+    /// Streams and inputs: from a high number to the fixed one.
+    pub(crate) moves: &'a [(RawFd, RawFd)],
+    pub(crate) program: RawFd,
+    pub(crate) filters: [&'a [sock_filter]; 3],
+    /// Filter of pid 1, if the program runs under init.
+    pub(crate) init: Option<&'a [sock_filter]>,
+}
 
 /// Strings as the kernel wants them, with the memory behind them.
 pub(crate) struct Strings {

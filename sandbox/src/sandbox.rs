@@ -1,5 +1,6 @@
 //! The door: what this host gives, whether it is enough, and slots if it is.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,13 +13,14 @@ use crate::seccomp;
 use crate::selftest::{self, SelfTest};
 use crate::slot::{Slot, SlotConfig};
 use crate::spec::Profile;
+use crate::stage::Stage;
 use crate::sys;
 use crate::tier::{Degradation, Tier};
 
 /// Settings of the sandbox on one host.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// Directory for the empty roots; must be enterable by the slots' users.
+    /// Directory for the empty roots. It may be private: slots get it by descriptor.
     pub work_dir: PathBuf,
     /// Binary whose `main` matches the hidden modes; the running one if not given.
     pub launcher: PathBuf,
@@ -71,20 +73,14 @@ impl Sandbox {
         hard_requirements()?;
         let cgroups = Cgroups::detect();
         let tier = tier_of(&cgroups);
-        let missing = tier.missing(Profile::Runner, &config.allow_degraded);
-        if !missing.is_empty() {
-            let missing = missing.into_iter().map(Degradation::allow_name).collect();
-            return Err(Closed::Tier {
-                tier: tier.to_string(),
-                missing,
-            });
-        }
-        Ok(Sandbox {
+        let sandbox = Sandbox {
             config,
             tier,
             cgroups: Arc::new(cgroups),
             open: false,
-        })
+        };
+        sandbox.check_tier()?;
+        Ok(sandbox)
     }
 
     /// Attacks the sandbox from inside and opens it if every attempt was refused.
@@ -94,6 +90,11 @@ impl Sandbox {
     pub fn self_test(&mut self) -> Result<SelfTest, Closed> {
         self.open = false;
         let mut slot = Slot::spawn(self.slot_config(0))?;
+        if let Some(failed) = selftest::set_up_failure(&mut slot)? {
+            drop(slot);
+            self.go_without_namespaces(failed)?;
+            slot = Slot::spawn(self.slot_config(0))?;
+        }
         let result = selftest::run(&mut slot, &self.config.allow_degraded)?;
         if let Some(control) = result.failures().next() {
             return Err(Closed::SelfTest(format!(
@@ -103,6 +104,30 @@ impl Sandbox {
         }
         self.open = true;
         Ok(result)
+    }
+
+    /// Some hosts refuse a namespace only when it is made. That is a lower tier, if it is allowed.
+    fn go_without_namespaces(&mut self, (stage, errno): (Stage, i32)) -> Result<(), Closed> {
+        if self.tier.has(Degradation::Namespaces) || !stage.needs_namespaces() {
+            let text = format!("a job cannot be set up: {stage:?}, errno {errno}");
+            return Err(Closed::SelfTest(text));
+        }
+        self.tier = self.tier.clone().and(Degradation::Namespaces);
+        self.check_tier()
+    }
+
+    fn check_tier(&self) -> Result<(), Closed> {
+        let missing = self
+            .tier
+            .missing(Profile::Runner, &self.config.allow_degraded);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing = missing.into_iter().map(Degradation::allow_name).collect();
+        Err(Closed::Tier {
+            tier: self.tier.to_string(),
+            missing,
+        })
     }
 
     /// Looks at the host and attacks the result: what a node does at start.
@@ -140,13 +165,12 @@ impl Sandbox {
     }
 
     fn slot_config(&self, index: u32) -> SlotConfig {
-        let root = sys::effective_uid() == 0;
         let bare = self.tier.has(Degradation::Namespaces);
         SlotConfig {
             index,
             launcher: self.config.launcher.clone(),
             work_dir: self.config.work_dir.clone(),
-            uid: root.then(|| self.config.uid_base.saturating_add(index)),
+            uid: slot_user(self.config.uid_base.saturating_add(index)),
             tier: self.tier.clone(),
             allowed: self.config.allow_degraded.clone(),
             layers: if bare {
@@ -157,6 +181,28 @@ impl Sandbox {
             cgroups: Arc::clone(&self.cgroups),
         }
     }
+}
+
+/// The user a slot's launcher becomes. Only root can change it, and inside a user namespace only
+/// to one that is mapped there; otherwise launchers stay this process's user.
+fn slot_user(uid: u32) -> Option<u32> {
+    let maps = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    (sys::effective_uid() == 0 && is_mapped(&maps, uid)).then_some(uid)
+}
+
+fn is_mapped(maps: &str, uid: u32) -> bool {
+    maps.lines().any(|line| {
+        let numbers: Vec<u32> = line
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        match numbers.as_slice() {
+            [first, _, count] => uid
+                .checked_sub(*first)
+                .is_some_and(|offset| offset < *count),
+            _ => false,
+        }
+    })
 }
 
 /// The tier of this host, whatever is allowed.
@@ -191,4 +237,17 @@ fn hard_requirements() -> Result<(), Closed> {
         ));
     }
     seccomp::compiled().map(|_| ()).map_err(Closed::Requirement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mapped_users_can_be_become() {
+        assert!(is_mapped("         0          0 4294967295\n", 210_000));
+        assert!(!is_mapped("         0       1000          1\n", 210_000));
+        assert!(is_mapped("0 1000 1\n200000 1 20000\n", 210_000));
+        assert!(!is_mapped("", 0));
+    }
 }

@@ -3,8 +3,10 @@
 use crate::attacks;
 use crate::cancel::Cancel;
 use crate::error::Closed;
+use crate::outcome::Outcome;
 use crate::slot::Slot;
 use crate::spec::Profile;
+use crate::stage::Stage;
 use crate::tier::Degradation;
 
 /// Shots fired as a captured runner.
@@ -51,6 +53,18 @@ pub(crate) fn run(slot: &mut Slot, allowed: &[Degradation]) -> Result<SelfTest, 
         });
     }
     Ok(test)
+}
+
+/// Runs one harmless job; where it could not be set up, the stage and errno at which it failed.
+pub(crate) fn set_up_failure(slot: &mut Slot) -> Result<Option<(Stage, i32)>, Closed> {
+    let failed = |e: String| Closed::SelfTest(e);
+    let spec = attacks::trial_spec(slot).map_err(|e| failed(e.to_string()))?;
+    let cancel = Cancel::new().map_err(|e| failed(e.to_string()))?;
+    let report = slot.run(spec, &cancel).map_err(|e| failed(e.to_string()))?;
+    Ok(match report.outcome {
+        Outcome::SetupFailed { stage, errno } => Some((stage, errno)),
+        _ => None,
+    })
 }
 
 fn native_suite(slot: &mut Slot, test: &mut SelfTest) -> Result<(), Closed> {

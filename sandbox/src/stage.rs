@@ -60,6 +60,21 @@ impl Stage {
         self as u8
     }
 
+    /// Whether a failure here means that this host does not let us have namespaces.
+    #[must_use]
+    pub const fn needs_namespaces(self) -> bool {
+        matches!(
+            self,
+            Stage::Clone
+                | Stage::IdMap
+                | Stage::Identity
+                | Stage::Hostname
+                | Stage::MountPrivate
+                | Stage::Root
+                | Stage::Pivot
+        )
+    }
+
     /// The stage of a byte, if it is one.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Stage> {

@@ -74,6 +74,13 @@ impl Tier {
         }
     }
 
+    /// This tier with one more degradation.
+    #[must_use]
+    pub fn and(mut self, degradation: Degradation) -> Self {
+        self.degraded.insert(degradation);
+        self
+    }
+
     /// Whether one degradation is in force.
     #[must_use]
     pub fn has(&self, degradation: Degradation) -> bool {

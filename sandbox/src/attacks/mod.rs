@@ -7,6 +7,7 @@ mod bombs;
 mod calls;
 mod probe;
 mod run;
+mod table;
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ use crate::spec::Profile;
 
 pub use probe::{PROBE_MODE, probe_main};
 pub use run::{AttackReport, UnknownAttack, run, run_as_runner};
-pub(crate) use run::{parse_suite, suite_spec};
+pub(crate) use run::{parse_suite, suite_spec, trial_spec};
 
 /// What became of one attempt, as seen by the attacker who survived it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ const BLOCKED: &[&str] = &["refused", "seccomp_violation"];
 impl Attack {
     /// Every attack, attempts first.
     pub fn all() -> impl Iterator<Item = &'static Attack> {
-        calls::TABLE.iter().chain(bombs::TABLE)
+        table::TABLE.iter().chain(bombs::TABLE)
     }
 
     /// The attack of a name.

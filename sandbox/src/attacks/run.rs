@@ -115,6 +115,11 @@ fn probe_spec(slot: &Slot, profile: Profile, arguments: &[&str]) -> io::Result<S
     Ok(spec)
 }
 
+/// A job that is over at once: does this host let one be set up?
+pub(crate) fn trial_spec(slot: &Slot) -> io::Result<Spec> {
+    probe_spec(slot, Profile::Runner, &["sealed", "read_secret", ""])
+}
+
 /// The job that tries every single act.
 pub(crate) fn suite_spec(slot: &Slot) -> io::Result<Spec> {
     probe_spec(slot, Profile::Native, &["suite"])

@@ -33,6 +33,7 @@ fn job(words: &[&str]) -> i32 {
         ["seal", "then", attack] => sealed(attack),
         ["threads", count] => threads(count.parse().unwrap_or(1)),
         ["wait"] => wait(),
+        ["tier", work_dir, allowed] => tier(work_dir, allowed),
         ["run-forever", work_dir] => run_forever(work_dir),
         ["churn", work_dir, sequential, concurrent] => {
             let number = |word: &str| word.parse().unwrap_or(0);
@@ -115,6 +116,38 @@ fn open(work_dir: &str) -> Result<sandbox::Sandbox, sandbox::Closed> {
     let mut config = sandbox::SandboxConfig::new(work_dir);
     config.allow_degraded = vec![sandbox::Degradation::Cgroup];
     sandbox::Sandbox::open(config).map(|(sandbox, _)| sandbox)
+}
+
+/// Opens the sandbox with one degradation allowed, and says what it then runs.
+fn tier(work_dir: &str, allowed: &str) -> i32 {
+    let mut config = sandbox::SandboxConfig::new(work_dir);
+    config.allow_degraded = sandbox::Degradation::from_allow_name(allowed)
+        .into_iter()
+        .collect();
+    let sandbox = match sandbox::Sandbox::open(config) {
+        Ok((sandbox, _)) => sandbox,
+        Err(closed) => {
+            println!("{closed}");
+            return 1;
+        }
+    };
+    println!("tier {}", sandbox.tier());
+    let Ok(mut slot) = sandbox.slot(1).map(sandbox::Slot::spawn) else {
+        return 2;
+    };
+    let Ok(slot) = slot.as_mut() else { return 3 };
+    for profile in [sandbox::Profile::Runner, sandbox::Profile::Native] {
+        let (Ok(program), Ok(cancel)) = (sandbox::Program::current(), sandbox::Cancel::new())
+        else {
+            return 4;
+        };
+        let spec = sandbox::Spec::new(program, profile, &["job", "exit", "4"]);
+        match slot.run(spec, &cancel) {
+            Ok(report) => println!("{} {}", profile.name(), report.outcome),
+            Err(_) => println!("{} refused", profile.name()),
+        }
+    }
+    0
 }
 
 /// A node in small: runs a job that never ends, until somebody kills it.

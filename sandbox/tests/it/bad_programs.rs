@@ -57,7 +57,6 @@ fn one_huge_argument_fails_at_exec() {
 #[test]
 fn a_root_that_vanished_is_a_typed_failure() {
     let work = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(work.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut config = bed::config();
     config.work_dir = work.path().to_owned();
     let (sandbox, _) = sandbox::Sandbox::open(config).unwrap();

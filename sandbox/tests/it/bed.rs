@@ -11,16 +11,11 @@ pub(crate) fn testbed() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_sandbox-testbed"))
 }
 
-/// The work directory of this test process, enterable by every slot's user.
+/// Settings with a work directory of this test process. It is private to its owner: slots reach it
+/// by descriptor.
 pub(crate) fn config() -> SandboxConfig {
     static WORK: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let work = WORK.get_or_init(|| {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().unwrap();
-        let open = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(directory.path(), open).unwrap();
-        directory
-    });
+    let work = WORK.get_or_init(|| tempfile::tempdir().unwrap());
     let mut config = SandboxConfig::new(work.path());
     config.launcher = testbed();
     // Without a control group native is still tested, on the tier that says so.

@@ -68,8 +68,6 @@ fn launcher_killed_takes_the_job_along() {
 #[test]
 fn node_killed_takes_launcher_and_job_along() {
     let work = tempfile::tempdir().unwrap();
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(work.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut node = Command::new(bed::testbed())
         .args(["run-forever", work.path().to_str().unwrap()])
         .stdout(Stdio::piped())

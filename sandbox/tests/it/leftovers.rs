@@ -10,8 +10,6 @@ use crate::bed;
 
 fn churn(sequential: &str, concurrent: &str) -> String {
     let work = tempfile::tempdir().unwrap();
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(work.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let output = Command::new(bed::testbed())
         .args([
             "churn",

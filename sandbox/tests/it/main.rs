@@ -8,6 +8,8 @@ mod bombs;
 mod canaries;
 mod clock;
 mod cpu_hidden;
+mod degraded;
+mod garbage;
 mod inputs;
 mod killed;
 mod leftovers;
