@@ -31,7 +31,7 @@ fn quota(rate: Rate) -> Quota {
     let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
     let period = rate.per.checked_div(rate.count).unwrap_or(rate.per);
     Quota::with_period(period.max(Duration::from_nanos(1)))
-        .map_or_else(|| Quota::per_second(burst), |quota| quota)
+        .unwrap_or_else(|| Quota::per_second(burst))
         .allow_burst(burst)
 }
 

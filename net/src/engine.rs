@@ -16,7 +16,7 @@ mod punish;
 mod serve;
 mod ticks;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -104,6 +104,8 @@ pub(crate) struct Engine {
     uplink: Buckets<()>,
     outboxes: [Outbox; 4],
     members: HashMap<ValidatorId, PublicKey>,
+    /// Who last proved to speak for a member, connected or not.
+    speakers: BTreeMap<ValidatorId, PeerId>,
     proof: Option<Proof>,
     dirty: BTreeSet<(Height, Round)>,
     asked: HashMap<(Service, OutboundRequestId), Asked>,
@@ -170,6 +172,7 @@ impl Engine {
             services,
             outboxes,
             members: HashMap::new(),
+            speakers: BTreeMap::new(),
             dirty: BTreeSet::new(),
             asked: HashMap::new(),
             blobs_in_flight: 0,
@@ -195,35 +198,50 @@ impl Engine {
     pub(crate) fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut more = false;
         more |= drain(self, |engine| match engine.done.poll_recv(cx) {
-            Poll::Ready(Some(done)) => Some(engine.on_done(done)),
-            _ => None,
+            Poll::Ready(Some(done)) => {
+                engine.on_done(done);
+                true
+            }
+            _ => false,
         });
         more |= drain(self, |engine| match engine.channels.high.poll_recv(cx) {
-            Poll::Ready(Some(command)) => Some(engine.on_high(command)),
+            Poll::Ready(Some(command)) => {
+                engine.on_high(command);
+                true
+            }
             // Every handle is gone: nobody is left to serve.
             Poll::Ready(None) => {
                 engine.stopping = true;
-                None
+                false
             }
-            Poll::Pending => None,
+            Poll::Pending => false,
         });
         if self.stopping {
             return Poll::Ready(());
         }
         more |= drain(self, |engine| match engine.swarm.poll_next_unpin(cx) {
-            Poll::Ready(Some(event)) => Some(engine.on_swarm(event)),
-            _ => None,
+            Poll::Ready(Some(event)) => {
+                engine.on_swarm(event);
+                true
+            }
+            _ => false,
         });
         more |= drain(self, |engine| match engine.served.poll_recv(cx) {
-            Poll::Ready(Some(served)) => Some(engine.on_served(served)),
-            _ => None,
+            Poll::Ready(Some(served)) => {
+                engine.on_served(served);
+                true
+            }
+            _ => false,
         });
         while self.tick.poll_tick(cx).is_ready() {
             self.on_tick();
         }
         more |= drain(self, |engine| match engine.channels.low.poll_recv(cx) {
-            Poll::Ready(Some(command)) => Some(engine.on_low(command)),
-            _ => None,
+            Poll::Ready(Some(command)) => {
+                engine.on_low(command);
+                true
+            }
+            _ => false,
         });
         if more {
             cx.waker().wake_by_ref();
@@ -243,6 +261,6 @@ impl Engine {
 }
 
 /// Handles up to a turn's worth; tells whether there may be more.
-fn drain(engine: &mut Engine, mut step: impl FnMut(&mut Engine) -> Option<()>) -> bool {
-    (0..TURN).all(|_| step(engine).is_some())
+fn drain(engine: &mut Engine, mut step: impl FnMut(&mut Engine) -> bool) -> bool {
+    (0..TURN).all(|_| step(engine))
 }

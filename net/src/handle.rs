@@ -51,12 +51,24 @@ pub enum CommandError {
 #[derive(Debug)]
 pub(crate) enum High {
     #[cfg(feature = "hostile")]
-    PublishRaw { topic: Topic, bytes: Vec<u8> },
-    Publish { topic: Topic, bytes: Vec<u8> },
-    Offer { height: Height, round: Round },
+    PublishRaw {
+        topic: Topic,
+        bytes: Vec<u8>,
+    },
+    Publish {
+        topic: Topic,
+        bytes: Vec<u8>,
+    },
+    Offer {
+        height: Height,
+        round: Round,
+    },
     Admit(Vec<Member>),
     SetProof(Proof),
-    Report { peer: PeerId, offence: Offence },
+    Report {
+        peer: PeerId,
+        offence: Offence,
+    },
     Ban(PeerId),
     Unban(PeerId),
     Shutdown,

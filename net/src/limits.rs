@@ -172,12 +172,14 @@ impl Default for Limits {
 
 impl Limits {
     /// Limits of a local chain: eight times the blob row, so that a large model's chunks arrive
-    /// within one commit window.
+    /// within one commit window, and ten times the hello row, because tests kill nodes often.
     #[must_use]
     pub fn local() -> Self {
         let mut limits = Self::default();
         limits.blob.requests = limits.blob.requests.times(8);
         limits.blob.response_bytes = limits.blob.response_bytes.times(8);
+        limits.hello.requests = limits.hello.requests.times(10);
+        limits.hello.response_bytes = limits.hello.response_bytes.times(10);
         limits
     }
 

@@ -37,7 +37,10 @@ pub struct Tip {
 impl Default for Tip {
     /// Before the first block.
     fn default() -> Self {
-        Self { height: Height(0), block: BlockId(Digest([0; 32])) }
+        Self {
+            height: Height(0),
+            block: BlockId(Digest([0; 32])),
+        }
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) address: Multiaddr,
     pub(crate) direction: Direction,
+    pub(crate) since: Duration,
 }
 
 /// What `hello` told.

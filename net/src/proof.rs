@@ -45,16 +45,16 @@ pub struct Proof {
 }
 
 /// Why a proof proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProofError {
     /// It names another peer than the one that showed it.
     #[error("proof names {named}, shown by {shown_by}")]
     ForeignPeer {
         /// In the proof.
-        named: PeerId,
+        named: Box<PeerId>,
         /// On the connection.
-        shown_by: PeerId,
+        shown_by: Box<PeerId>,
     },
     /// Out of its time, or valid for longer than a day.
     #[error("proof valid from {not_before_ms} to {expires_ms}, now {now_ms}")]
@@ -131,8 +131,8 @@ impl Proof {
             return Ok(());
         }
         Err(ProofError::ForeignPeer {
-            named: self.peer,
-            shown_by,
+            named: Box::new(self.peer),
+            shown_by: Box::new(shown_by),
         })
     }
 

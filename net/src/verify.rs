@@ -65,7 +65,7 @@ pub(crate) enum Delivery {
     Proposal(Verified<Proposal>, Option<Vec<u8>>),
     Certificate(Verified<RelayedCertificate>),
     Pair(Verified<Pair>),
-    Tx(Verified<Tx>),
+    Tx(Box<Verified<Tx>>),
 }
 
 /// What came of a job.
@@ -272,9 +272,9 @@ fn check_tx(envelope: &Envelope<'_>, chain: &ChainId) -> Result<Delivery, Offenc
     if !same {
         return Err(Offence::Malformed);
     }
-    Ok(Delivery::Tx(
+    Ok(Delivery::Tx(Box::new(
         tx.verify(chain).map_err(|_| Offence::BadSignature)?,
-    ))
+    )))
 }
 
 /// The only topic on which a kind may travel.

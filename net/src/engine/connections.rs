@@ -1,5 +1,7 @@
 //! What the swarm reports: connections, and the behaviours' events.
 
+use std::time::Duration;
+
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::{ConnectionId, DialError, ListenError, SwarmEvent};
 use libp2p::{PeerId, connection_limits, gossipsub, memory_connection_limits};
@@ -12,6 +14,9 @@ use crate::ip_guard::IpRefused;
 use crate::peers::{Connection, Direction, transport_name};
 use crate::service::Service;
 use crate::tap::TapEvent;
+
+/// Connections this close in time were dialled at once.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub(super) fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -107,6 +112,7 @@ impl Engine {
                 id,
                 address,
                 direction,
+                since: now,
             },
             now,
         );
@@ -123,21 +129,27 @@ impl Engine {
         }
     }
 
-    /// Both sides dialled at once: both keep the connection that the lower id dialled.
+    /// Two connections to one peer. Dialled at once by both sides: both keep the one that the lower
+    /// id dialled. Otherwise the peer has forgotten the old one, having restarted for example; it
+    /// would not learn our subscriptions over a second connection, so all are closed and one side
+    /// dials again.
     fn break_tie(&mut self, peer: PeerId) {
+        let Some(entry) = self.peers.get(&peer) else {
+            return;
+        };
+        let now = self.now();
+        let age = |connection: &Connection| now.saturating_sub(connection.since);
+        if entry.connections.len() > 1 && entry.connections.iter().any(|open| age(open) > AT_ONCE) {
+            tracing::info!(event = "peer_came_back", %peer);
+            self.disconnect(&peer);
+            return;
+        }
         let keep = if keeps_own_dial(self.swarm.local_peer_id(), &peer) {
             Direction::Outbound
         } else {
             Direction::Inbound
         };
-        let Some(entry) = self.peers.get(&peer) else {
-            return;
-        };
-        if !entry
-            .connections
-            .iter()
-            .any(|connection| connection.direction == keep)
-        {
+        if !entry.connections.iter().any(|open| open.direction == keep) {
             return;
         }
         let surplus: Vec<ConnectionId> = entry

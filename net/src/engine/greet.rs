@@ -15,6 +15,7 @@ use crate::lanes::Sent;
 use crate::messages::{Hello, Tip};
 use crate::peers::{Direction, Greeted, connection_name};
 use crate::proof::Proof;
+use crate::role::Role;
 
 /// From the connection to the end of `hello`.
 pub(super) const HELLO_DEADLINE: Duration = Duration::from_secs(5);
@@ -80,8 +81,24 @@ impl Engine {
                 validator,
                 tip: hello.tip,
             });
+            self.dial_speakers();
+        }
+    }
+
+    /// Validators stay connected to all validators whose address they know.
+    fn dial_speakers(&mut self) {
+        for (peer, validator) in self
+            .peers
+            .iter()
+            .filter_map(|(id, peer)| Some((*id, peer.validator()?)))
+        {
+            self.speakers.insert(validator, peer);
+        }
+        self.speakers
+            .retain(|validator, _| self.members.contains_key(validator));
+        if self.config.role == Role::Validator {
             self.book
-                .set_validators(&self.peers.validators().into_iter().collect());
+                .set_validators(&self.speakers.values().copied().collect());
         }
     }
 
@@ -126,8 +143,7 @@ impl Engine {
                 tip,
             });
         }
-        self.book
-            .set_validators(&self.peers.validators().into_iter().collect());
+        self.dial_speakers();
     }
 
     /// Tells gossip and the connection limits what a peer is now.

@@ -222,8 +222,8 @@ impl Engine {
                 .lanes
                 .consensus(ConsensusEvent::Certificate { peer, certificate }),
             Delivery::Pair(pair) => self.lanes.evidence(EvidenceEvent { peer, pair }),
-            Delivery::Tx(tx) if topic == Topic::Duty => self.lanes.duty(TxEvent { peer, tx }),
-            Delivery::Tx(tx) => self.lanes.tx(TxEvent { peer, tx }),
+            Delivery::Tx(tx) if topic == Topic::Duty => self.lanes.duty(TxEvent { peer, tx: *tx }),
+            Delivery::Tx(tx) => self.lanes.tx(TxEvent { peer, tx: *tx }),
         }
     }
 

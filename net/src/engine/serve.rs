@@ -47,7 +47,10 @@ impl Engine {
             Request::Bytes(bytes) => bytes.len() as u64,
             Request::Broken => 0,
         };
-        self.metrics.bytes.with_label_values(&[INBOUND]).inc_by(length);
+        self.metrics
+            .bytes
+            .with_label_values(&[INBOUND])
+            .inc_by(length);
         if service != Service::Hello && !self.peers.is_greeted(&peer) {
             self.metrics.request(service, "not_greeted");
             return;

@@ -60,7 +60,7 @@ fn sixty_four_blocks_at_a_time() {
 fn chunks_of_a_blob_and_who_may_have_them() {
     let host = Node::start(config(1, Carrier::Quic));
     let blob: Vec<u8> = (0..CHUNK_BYTES + 1_000)
-        .map(|at| (at % 251) as u8)
+        .map(|at| u8::try_from(at % 251).unwrap())
         .collect();
     let key = sha256(&blob);
     *lock(&host.world.blob) = blob.clone();

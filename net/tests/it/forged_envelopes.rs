@@ -127,16 +127,22 @@ fn the_gate_decides_before_any_signature_check() {
     wait_messages(&host, "late", 1.0);
     wait_messages(&host, "ignored", 2.0);
     wait_messages(&host, "duplicate", 1.0);
-    assert_eq!(
-        host.next_vote().height,
-        Height(1),
-        "late votes may be evidence"
-    );
-    let hint = host.next("a hint", |event| match event {
-        ConsensusEvent::Ahead { height, .. } => Some(height),
-        _ => None,
-    });
-    assert_eq!(hint, Height(2));
+    let (mut late, mut hint) = (None, None);
+    while late.is_none() || hint.is_none() {
+        host.next("the late vote and the hint", |event| match event {
+            ConsensusEvent::Vote { vote, .. } => {
+                late = Some(vote.message().height);
+                Some(())
+            }
+            ConsensusEvent::Ahead { height, .. } => {
+                hint = Some(height);
+                Some(())
+            }
+            _ => None,
+        });
+    }
+    assert_eq!(late, Some(Height(1)), "late votes may be evidence");
+    assert_eq!(hint, Some(Height(2)));
     lock(&host.world.admissions).insert(9, Admission::Foreign);
     guest
         .handle

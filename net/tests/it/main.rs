@@ -11,5 +11,8 @@ mod lost_votes;
 mod oversize;
 mod quotas;
 mod raw;
+mod relay;
+mod restarts;
+mod silence;
 mod support;
 mod votes;

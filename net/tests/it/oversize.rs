@@ -16,7 +16,10 @@ fn oversize_length_prefix_closes_the_stream() {
     ] {
         let host = Node::start(config(1, Carrier::Noise));
         // Lives on after the requests, or the host would forget the peer.
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let mut raw = runtime.block_on(Raw::greeted(host.address(), service));
         let over = u32::try_from(service.request_bytes_max() + 1).unwrap();
         for prefix in [over, 1 << 31] {

@@ -82,12 +82,15 @@ pub(crate) fn vote(seed: u8, height: u64, round: u32, block: &[u8]) -> Signed<Vo
     Signed::sign(message, &key, &chain())
 }
 
+/// Envelopes by height and round.
+type Rounds = BTreeMap<(u64, u32), Vec<Vec<u8>>>;
+
 /// All ports in one: what the rest of a node would be.
 pub(crate) struct World {
     /// Overrides the gate's answer by height.
     pub(crate) admissions: Mutex<BTreeMap<u64, Admission>>,
     pub(crate) tip: Mutex<Tip>,
-    pub(crate) rounds: Mutex<BTreeMap<(u64, u32), Vec<Vec<u8>>>>,
+    pub(crate) rounds: Mutex<Rounds>,
     pub(crate) bodies: Mutex<BTreeMap<BlockId, Vec<u8>>>,
     pub(crate) decided: Mutex<Vec<DecidedBlock>>,
     pub(crate) blob: Mutex<Vec<u8>>,

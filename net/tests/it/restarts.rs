@@ -1,0 +1,42 @@
+//! Goal: a peer that dies without a word is heard again as soon as it is back.
+//! Method: the first life talks through a relay that is cut, so that its host believes the QUIC
+//! connection alive for half a minute; the second life, with the same key, dials directly.
+
+use net::Multiaddr;
+
+use crate::relay::{Relay, socket};
+use crate::support::{Carrier, Node, config, vote};
+
+#[test]
+fn second_life_is_heard_before_the_first_is_buried() {
+    let mut host = Node::start(config(1, Carrier::Quic));
+    let relay = Relay::new();
+    let port = relay.udp(socket(&host.address())).port();
+    let through: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1")
+        .parse()
+        .unwrap();
+    let mut guest = config(2, Carrier::Quic);
+    guest.static_peers = vec![through.with_p2p(host.handle.peer_id()).unwrap()];
+    let first = Node::start(guest.clone());
+    host.wait("greeted", |view| {
+        view.peers.iter().any(|row| row.connected_seconds > 5)
+    });
+    drop(relay);
+    drop(first);
+
+    guest.static_peers = vec![host.address()];
+    let mut second = Node::start(guest);
+    second.wait("greeted again", |view| view.peers.len() == 1);
+    host.wait("the old connection is gone", |view| {
+        view.peers.len() == 1 && view.peers[0].connected_seconds < 5
+    });
+    second
+        .handle
+        .broadcast_vote(&vote(2, 7, 0, b"back"))
+        .unwrap();
+    assert_eq!(host.next_vote().height.0, 7);
+    host.handle
+        .broadcast_vote(&vote(1, 8, 0, b"welcome"))
+        .unwrap();
+    assert_eq!(second.next_vote().height.0, 8);
+}
