@@ -95,6 +95,15 @@ fn take_paid(work: &mut Work, room: &mut Room, selection: &mut Selection, pool: 
         }
     }
     let mut heads = BinaryHeap::new();
+    for (sender, nonces) in &mut senders {
+        let expected = work.state.account(sender).nonce;
+        let waiting = nonces.split_off(&expected);
+        let stale = std::mem::replace(nonces, waiting);
+        let stale = stale
+            .into_iter()
+            .map(|(nonce, place)| (place, TxError::StaleNonce { nonce, expected }));
+        selection.dropped.extend(stale);
+    }
     let addresses: Vec<Address> = senders.keys().copied().collect();
     let mut next_of = |sender: Address, work: &Work| {
         let next = work.state.account(&sender).nonce;

@@ -135,7 +135,7 @@ mod tests {
             .collect();
         let weights = stakes.map(|stake| capped_weight(stake, 4_000, 3));
         assert_eq!(weights, [100, 200, 300, 666]);
-        let total: u64 = weights.iter().sum();
+        let total = 100 + 200 + 300 + 666_u64;
         let mut counts = [0_u64; 4];
         let runs = 20_000_u32;
         for run in 0..runs {

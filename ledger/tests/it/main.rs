@@ -1,0 +1,15 @@
+//! The ledger from outside: blocks in, states, events and refusals out. One file per domain or fault.
+
+mod account;
+mod admit;
+mod block;
+mod evidence;
+mod fuzz;
+mod jobs;
+mod load;
+mod root;
+mod seats;
+mod select;
+mod slashing;
+mod staking;
+mod world;
