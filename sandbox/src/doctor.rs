@@ -43,6 +43,7 @@ pub fn doctor(config: &SandboxConfig) -> Vec<Row> {
         landlock(),
         seccomp(),
         cgroups(),
+        orphans(),
         tier(),
     ];
     rows.push(self_test(config));
@@ -123,6 +124,21 @@ fn cgroups() -> Row {
     }
 }
 
+fn orphans() -> Row {
+    let left = Cgroups::detect().orphans();
+    Row {
+        check: "orphans",
+        found: format!("{left} groups of dead nodes"),
+        needed: "none".to_owned(),
+        remedy: "a process of a dead node still runs: end it, then start again",
+        verdict: if left == 0 {
+            Verdict::Pass
+        } else {
+            Verdict::Degraded
+        },
+    }
+}
+
 fn tier() -> Row {
     let tier = probe_tier();
     Row {
@@ -148,7 +164,13 @@ fn self_test(config: &SandboxConfig) -> Row {
             Verdict::Fail
         },
         found: match opened {
-            Ok((_, test)) => format!("{} attempts refused", test.controls.len()),
+            Ok((_, test)) => {
+                let micros = test.setup.as_micros();
+                format!(
+                    "{} attempts refused, set-up {micros} us",
+                    test.controls.len()
+                )
+            }
             Err(closed) => closed.to_string(),
         },
         needed: "every attempt refused".to_owned(),

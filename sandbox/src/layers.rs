@@ -1,8 +1,10 @@
 //! Which of the three walls are built.
 
+use crate::wire::{Decode, Encode};
+
 /// The three independent walls. Production builds all; the suite switches single ones off to
 /// show that the others hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Layers {
     pub(crate) namespaces: bool,
     pub(crate) landlock: bool,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::SpecError;
 use crate::spec::Profile;
+use crate::wire::{Decode, Encode};
 
 /// Most inputs a job can get; with the fixed descriptors they stay below the runner's 16.
 pub const INPUTS_MAX: usize = 8;
@@ -23,7 +24,7 @@ const MIB: u64 = 1 << 20;
 
 /// Bounds on one run. Every field has a ceiling per profile; zero is refused where it would mean
 /// "no limit" or "cannot run".
-#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Limits {
     /// Wall-clock time in milliseconds.
     pub wall_ms: u64,

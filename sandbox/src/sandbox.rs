@@ -9,6 +9,7 @@ use crate::error::Closed;
 use crate::landlock::{ABI_FULL, ABI_MIN};
 use crate::layers::Layers;
 use crate::namespaces;
+use crate::outcome::Outcome;
 use crate::seccomp;
 use crate::selftest::{self, SelfTest};
 use crate::slot::{Slot, SlotConfig};
@@ -90,18 +91,20 @@ impl Sandbox {
     pub fn self_test(&mut self) -> Result<SelfTest, Closed> {
         self.open = false;
         let mut slot = Slot::spawn(self.slot_config(0))?;
-        if let Some(failed) = selftest::set_up_failure(&mut slot)? {
+        let trial = selftest::trial(&mut slot)?;
+        if let Outcome::SetupFailed { stage, errno } = trial.outcome {
             drop(slot);
-            self.go_without_namespaces(failed)?;
+            self.go_without_namespaces((stage, errno))?;
             slot = Slot::spawn(self.slot_config(0))?;
         }
-        let result = selftest::run(&mut slot, &self.config.allow_degraded)?;
+        let mut result = selftest::run(&mut slot, &self.config.allow_degraded)?;
         if let Some(control) = result.failures().next() {
             return Err(Closed::SelfTest(format!(
                 "{}: {}",
                 control.name, control.found
             )));
         }
+        result.setup = trial.setup;
         self.open = true;
         Ok(result)
     }

@@ -1,12 +1,13 @@
 //! The attack on ourselves at start: the suite under `native`, three shots under `runner`.
 
+use std::time::Duration;
+
 use crate::attacks;
 use crate::cancel::Cancel;
 use crate::error::Closed;
-use crate::outcome::Outcome;
+use crate::report::Report;
 use crate::slot::Slot;
 use crate::spec::Profile;
-use crate::stage::Stage;
 use crate::tier::Degradation;
 
 /// Shots fired as a captured runner.
@@ -28,6 +29,8 @@ pub struct Control {
 pub struct SelfTest {
     /// In the order they were made.
     pub controls: Vec<Control>,
+    /// From a request until the job's process existed, seen once.
+    pub setup: Duration,
 }
 
 impl SelfTest {
@@ -55,16 +58,12 @@ pub(crate) fn run(slot: &mut Slot, allowed: &[Degradation]) -> Result<SelfTest, 
     Ok(test)
 }
 
-/// Runs one harmless job; where it could not be set up, the stage and errno at which it failed.
-pub(crate) fn set_up_failure(slot: &mut Slot) -> Result<Option<(Stage, i32)>, Closed> {
+/// Runs one harmless job, to see whether this host lets one be set up at all.
+pub(crate) fn trial(slot: &mut Slot) -> Result<Report, Closed> {
     let failed = |e: String| Closed::SelfTest(e);
     let spec = attacks::trial_spec(slot).map_err(|e| failed(e.to_string()))?;
     let cancel = Cancel::new().map_err(|e| failed(e.to_string()))?;
-    let report = slot.run(spec, &cancel).map_err(|e| failed(e.to_string()))?;
-    Ok(match report.outcome {
-        Outcome::SetupFailed { stage, errno } => Some((stage, errno)),
-        _ => None,
-    })
+    slot.run(spec, &cancel).map_err(|e| failed(e.to_string()))
 }
 
 fn native_suite(slot: &mut Slot, test: &mut SelfTest) -> Result<(), Closed> {

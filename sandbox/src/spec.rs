@@ -10,12 +10,13 @@ use std::sync::Arc;
 use crate::error::SpecError;
 use crate::limits::{ARGUMENT_BYTES_MAX, COLLECT_FILES_MAX, INPUTS_MAX, Limits};
 use crate::sys;
+use crate::wire::{Decode, Encode};
 
 /// Variables a job may be given. `GLIBC_TUNABLES` and the loader's are not among them.
 pub const ENVIRONMENT_ALLOWED: &[&str] = &["TRACT_CPU_ISA", "RUST_BACKTRACE", "LANG"];
 
 /// Which set of filters and ceilings a job gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Profile {
     /// Our own interpreter of models: it computes, reads its inputs and writes its output.
     Runner,

@@ -1,7 +1,9 @@
 //! Where in the set-up a job was when it failed.
 
+use crate::wire::{Decode, Encode};
+
 /// One step of the set-up, in order. The code travels from the job to the launcher as one byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "each name is the step it stands for")]
 pub enum Stage {

@@ -26,7 +26,7 @@ use crate::wire::{self, Bounding, Ended, Reply, Request, Start, WireError};
 /// After the end, outputs are read until end of file or this long.
 const DRAIN: Duration = Duration::from_millis(100);
 /// A launcher that does not report a dead job within this time is lost.
-const END_WAIT: Duration = Duration::from_secs(2);
+const END_WAIT: Duration = Duration::from_secs(5);
 /// How often the CPU time of a group is looked at.
 const CPU_LOOK: Duration = Duration::from_millis(100);
 
@@ -164,18 +164,12 @@ impl Run {
                 Source::Cancel => self.stop(Outcome::Cancelled),
                 Source::Stdin => self.stdin.write(),
                 Source::Stdout => {
-                    if self.stdout.read() == Flow::Flood {
-                        self.stop(Outcome::OutputLimit {
-                            stream: Stream::Stdout,
-                        });
-                    }
+                    let flow = self.stdout.read();
+                    self.mind(flow, Stream::Stdout);
                 }
                 Source::Stderr => {
-                    if self.stderr.read() == Flow::Flood {
-                        self.stop(Outcome::OutputLimit {
-                            stream: Stream::Stderr,
-                        });
-                    }
+                    let flow = self.stderr.read();
+                    self.mind(flow, Stream::Stderr);
                 }
             }
         }
@@ -280,6 +274,16 @@ impl Run {
             self.ours = Some(cause);
             self.kill_job();
             self.give_up_after(END_WAIT);
+        }
+    }
+
+    /// A flood counts even if it is read only after the end: what was written decides, not who
+    /// was faster.
+    fn mind(&mut self, flow: Flow, stream: Stream) {
+        if flow == Flow::Flood && self.ended.is_some() {
+            self.ours.get_or_insert(Outcome::OutputLimit { stream });
+        } else if flow == Flow::Flood {
+            self.stop(Outcome::OutputLimit { stream });
         }
     }
 

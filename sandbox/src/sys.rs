@@ -10,6 +10,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use crate::wire::{Decode, Encode};
+
 /// Result of a call whose failure is one errno.
 pub(crate) type Errno<T> = Result<T, i32>;
 
@@ -62,7 +64,7 @@ pub(crate) struct Waited {
 }
 
 /// The part of `struct rusage` that a report carries.
-#[derive(Debug, Clone, Copy, Default, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, Copy, Default, Encode, Decode)]
 pub(crate) struct RawUsage {
     pub(crate) user_us: u64,
     pub(crate) system_us: u64,

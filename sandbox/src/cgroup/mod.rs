@@ -52,6 +52,14 @@ impl Cgroups {
         }
     }
 
+    /// Groups of dead processes that could not be cleared away.
+    pub(crate) fn orphans(&self) -> usize {
+        match self {
+            Cgroups::V1(v1) => v1.orphans().count(),
+            Cgroups::None | Cgroups::V2(_) => 0,
+        }
+    }
+
     /// Name for `doctor`.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -37,18 +37,23 @@ impl V1 {
         Some(v1)
     }
 
-    /// Removes groups left by a killed process.
+    /// Removes groups left by a killed process, unless something still runs in them.
     fn sweep(&self) {
-        for controller in [&self.memory, &self.pids, &self.cpuacct] {
-            for entry in fs::read_dir(controller).into_iter().flatten().flatten() {
-                let name = entry.file_name();
-                let owner = name.to_str().and_then(owner_of);
-                let gone = owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
-                if gone {
-                    fs::remove_dir(entry.path()).ok();
-                }
-            }
+        for path in self.orphans() {
+            fs::remove_dir(path).ok();
         }
+    }
+
+    /// Groups whose owner is gone.
+    pub(crate) fn orphans(&self) -> impl Iterator<Item = PathBuf> {
+        [&self.memory, &self.pids, &self.cpuacct]
+            .into_iter()
+            .flat_map(|controller| fs::read_dir(controller).into_iter().flatten().flatten())
+            .filter(|entry| {
+                let owner = entry.file_name().to_str().and_then(owner_of);
+                owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+            })
+            .map(|entry| entry.path())
     }
 
     pub(crate) fn slot(&self, index: u32) -> io::Result<Slot> {
@@ -202,6 +207,29 @@ mod tests {
             Some(PathBuf::from("/nowhere/memory"))
         );
         assert_eq!(directory(MOUNTS, own, "pids"), None);
+    }
+
+    #[test]
+    fn groups_of_dead_processes_are_swept_and_no_others() {
+        let tree = tempfile::tempdir().unwrap();
+        let own = format!("palisade-{}-slot-0-0", std::process::id());
+        // No process has this pid: it is above the kernel's largest.
+        for name in [own.as_str(), "palisade-4194999-slot-0-0", "system.slice"] {
+            fs::create_dir(tree.path().join(name)).unwrap();
+        }
+        let path = tree.path().to_owned();
+        let v1 = V1 {
+            memory: path.clone(),
+            pids: path.clone(),
+            cpuacct: path,
+        };
+        v1.sweep();
+        let left: Vec<_> = fs::read_dir(tree.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert_eq!(v1.orphans().count(), 0);
     }
 
     #[test]

@@ -99,6 +99,7 @@ fn doctor_names_every_layer() {
         "Landlock",
         "seccomp",
         "control groups",
+        "orphans",
         "tier",
         "self-test",
     ];
