@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use protocol::digest::{BlockId, ChainId, Digest};
 use protocol::evidence::ContradictingPair;
 use protocol::keys::{PublicKey, Signature};
+use protocol::signed::Message as _;
 use protocol::units::{Height, Round};
 use protocol::vote::CommitCertificate;
 
@@ -133,6 +134,27 @@ impl Host {
         self.verifier.trust(digest, signer.public(), signature);
         self.log.mark(mark);
         Some(signature)
+    }
+
+    /// As [`CommitCertificate::verify`], with every signature looked up before it is computed.
+    pub(crate) fn is_commit_good(&self, certificate: &CommitCertificate) -> bool {
+        let Some(set) = self.schedule.get(certificate.height) else {
+            return false;
+        };
+        let parts = &certificate.signatures;
+        let is_ordered = parts
+            .iter()
+            .zip(parts.iter().skip(1))
+            .all(|(a, b)| a.signer < b.signer);
+        let power = parts.iter().try_fold(0_u64, |sum, part| {
+            let power = set.power_of(&part.signer)?;
+            let digest = certificate.vote(part.signer).signing_digest(&self.chain);
+            let is_good = self
+                .verifier
+                .is_good(Some(digest), &part.signer, &part.signature);
+            is_good.then(|| sum.saturating_add(power))
+        });
+        is_ordered && power.is_some_and(|power| set.ours().is_quorum(power))
     }
 
     /// Puts a verified message into the pool and reports what it contradicts.

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use arc_malachitebft_core_consensus::{Params, process};
-use arc_malachitebft_core_types::{
-    Round as CoreRound, ThresholdParams, ValuePayload, VoteExtensionPolicy,
-};
+use arc_malachitebft_core_types::{ThresholdParams, ValuePayload, VoteExtensionPolicy};
 use protocol::units::{Height, Round};
 use protocol::vote::CommitCertificate;
 
@@ -169,11 +167,13 @@ impl Machine {
     }
 
     /// The next height starts when this one is committed and the interval is over, or others are
-    /// waiting, or there is a height to catch up with.
+    /// waiting, or this one came from a peer that has more. An unverified hint alone lifts no pace.
     fn is_next_due(&self) -> bool {
         let host = &self.host;
         host.committed == host.height
-            && (host.pace.is_due || host.is_awaited() || host.sync.is_behind(host.height.next()))
+            && (host.pace.is_due
+                || host.is_awaited()
+                || (host.is_catching_up && host.sync.is_behind(host.height.next())))
     }
 
     /// Starts a height: a new epoch, an empty slate, and what was queued for it.
@@ -186,6 +186,7 @@ impl Machine {
         host.height = height;
         host.pace = Pace::default();
         host.certified = None;
+        host.sync.forget_request();
         host.schedule.prune(height);
         host.pool.prune(height);
         host.bodies.prune(height);
@@ -242,9 +243,5 @@ impl Machine {
             }
             Outgoing::Certificate(_) => {}
         }
-    }
-
-    pub(crate) fn core_round_of(&self, round: Round) -> CoreRound {
-        CoreRound::new(round.0)
     }
 }

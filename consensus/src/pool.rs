@@ -127,6 +127,12 @@ impl Pool {
             .is_some_and(|slot| !slot.contradicted && slot.held.against(held).is_some())
     }
 
+    /// Whether this message would change nothing.
+    pub(crate) fn knows(&self, held: &Held) -> bool {
+        let slot = self.slot(held.signer(), held.point());
+        slot.is_some_and(|slot| slot.contradicted || slot.held.against(held).is_none())
+    }
+
     /// Whether this slot can bring nothing new any more.
     pub(crate) fn is_spent(&self, signer: PublicKey, point: SignPoint) -> bool {
         self.slot(signer, point)

@@ -95,11 +95,15 @@ impl HeightSync {
         }
     }
 
-    /// An answer came.
-    pub(crate) fn answered(&mut self, peer: &Peer) {
-        if self.asked.as_ref() == Some(peer) {
-            self.asked = None;
-        }
+    /// An answer came; whether it is from the one who was asked.
+    pub(crate) fn answered(&mut self, peer: &Peer) -> bool {
+        self.asked.take_if(|asked| asked == peer).is_some()
+    }
+
+    /// A new height begins: what was asked for the last one no longer counts, nor does its timer.
+    pub(crate) fn forget_request(&mut self) {
+        self.asked = None;
+        self.bringer = None;
     }
 
     /// Keeps an answer for later, the first of its height.

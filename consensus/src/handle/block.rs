@@ -97,7 +97,7 @@ impl Machine {
         };
         item.status = Status::Judged(Validity::Valid);
         self.log_body(height, id);
-        let (height, round) = (CoreHeight(height), self.core_round_of(round));
+        let (height, round) = (CoreHeight(height), core_round(Some(round)));
         self.feed(CoreInput::Propose(LocallyProposedValue::new(
             height,
             round,

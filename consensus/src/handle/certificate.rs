@@ -67,12 +67,7 @@ impl Machine {
         if ours.block == commit.block {
             return;
         }
-        let is_valid = self
-            .host
-            .schedule
-            .get(commit.height)
-            .is_some_and(|set| commit.verify(set.ours(), &self.host.chain).is_ok());
-        if is_valid {
+        if self.host.is_commit_good(commit) {
             let ours = ours.clone();
             self.host.freeze(ours, commit.clone());
         }

@@ -46,7 +46,11 @@ impl Machine {
         block: Arc<[u8]>,
         certificate: CommitCertificate,
     ) {
-        self.host.sync.answered(&peer);
+        if self.host.sync.answered(&peer) {
+            self.host
+                .timers
+                .cancel(TimerKind::Sync, Round::ZERO, &mut self.host.out);
+        }
         if id_of(&block) != Some(certificate.block) {
             return self.host.sync.demote(&peer);
         }
@@ -80,10 +84,7 @@ impl Machine {
             return self.compare(certificate);
         }
         let (height, id) = (certificate.height, certificate.block);
-        let is_valid = self
-            .host
-            .set()
-            .is_some_and(|set| certificate.verify(set.ours(), &self.host.chain).is_ok());
+        let is_valid = self.host.is_commit_good(certificate);
         if !is_valid {
             return self.host.sync.demote(peer);
         }
@@ -99,7 +100,6 @@ impl Machine {
         if let Some(block) = block {
             self.host.bodies.fill(height, id, block);
         }
-        self.trust_parts(certificate);
         self.host.sync.bringer = Some(peer.clone());
         let core = commit_to_core(certificate);
         match arc_malachitebft_core_consensus::PeerId::from_bytes(&NOBODY) {
@@ -110,18 +110,6 @@ impl Machine {
             Err(_) => self
                 .host
                 .halt(Halt::Invariant("a constant peer id does not parse")),
-        }
-    }
-
-    fn trust_parts(&self, certificate: &CommitCertificate) {
-        use protocol::signed::Message;
-        for part in &certificate.signatures {
-            let digest = certificate
-                .vote(part.signer)
-                .signing_digest(&self.host.chain);
-            self.host
-                .verifier
-                .trust(digest, part.signer, part.signature);
         }
     }
 
@@ -159,10 +147,17 @@ impl Machine {
         }
     }
 
+    /// Whether the decision needs no more than a verdict.
+    fn is_block_of_certified_here(&self) -> bool {
+        let certified = self.host.certified.as_ref();
+        let item = certified.and_then(|c| self.host.bodies.get(self.host.height, c.block));
+        item.is_some_and(|item| item.status != Status::Missing)
+    }
+
     /// Asks somebody who is ahead for this height.
     pub(crate) fn ask(&mut self) {
         let height = self.host.height;
-        if self.host.is_decided() || self.host.certified.is_some() {
+        if self.host.is_decided() || self.is_block_of_certified_here() {
             return;
         }
         if let Some(peer) = self.host.sync.ask(height) {

@@ -82,7 +82,10 @@ impl Machine {
             self.check_own(&held);
             return false;
         }
-        if usage == Use::Agreement && point.height > self.host.height && !self.queue_early(signer) {
+        if self.host.pool.knows(&held) {
+            return false;
+        }
+        if point.height > self.host.height && !self.queue_early(signer) {
             return false;
         }
         match self.host.pool(held) {

@@ -1,0 +1,17 @@
+//! Machines on a virtual network: one thread, a virtual clock, every choice drawn from one seed.
+#![allow(
+    missing_docs,
+    clippy::cast_possible_truncation,
+    reason = "a test harness"
+)]
+
+mod crashes;
+mod driver;
+mod equivocation;
+mod floods;
+mod followers;
+mod heights;
+mod node;
+mod refusals;
+mod set_change;
+mod world;
