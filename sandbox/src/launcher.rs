@@ -108,6 +108,7 @@ fn set_up(socket: OwnedFd) -> Result<Launcher, WireError> {
         wire::send(socket.as_fd(), &refused, &[])?;
         return Err(WireError::Os(errno));
     }
+    sys::change_directory(empty.as_fd()).map_err(WireError::Os)?;
     let filters = seccomp::compiled().map_err(|_| WireError::Garbage("profiles"))?;
     wire::send(socket.as_fd(), &Reply::Ready, &[])?;
     Ok(Launcher {

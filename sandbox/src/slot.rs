@@ -203,10 +203,11 @@ impl Launcher {
     fn start(config: &SlotConfig, group: &SlotGroup) -> Result<Launcher, SpawnError> {
         let roots = roots(&config.work_dir)?;
         let (socket, theirs) = wire::pair().map_err(|e| SpawnError::NotReady(e.to_string()))?;
+        // Nothing but what `posix_spawn` can do: with a directory or a hook, std would fork, which
+        // from a large, threaded process is slow and can deadlock. The launcher moves by itself.
         let child = Command::new(&config.launcher)
             .arg(LAUNCHER_MODE)
             .env_clear()
-            .current_dir("/")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
