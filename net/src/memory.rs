@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,9 +16,11 @@ use crate::ports::PeerMemory;
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// `bans.json` and `peers.json` in one directory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct JsonMemory {
     directory: PathBuf,
+    /// One write at a time: all go through the same temporary file.
+    writing: Mutex<()>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +46,7 @@ impl JsonMemory {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
+            writing: Mutex::new(()),
         }
     }
 
@@ -61,6 +65,7 @@ impl JsonMemory {
     }
 
     fn write<T: Serialize>(&self, name: &str, rows: &[T]) -> io::Result<()> {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.directory.join(name);
         let fresh = self.directory.join(format!("{name}.new"));
         let bytes = serde_json::to_vec(rows)?;

@@ -286,3 +286,7 @@ pub(crate) const fn topic_of(kind: Kind) -> Topic {
         Kind::Tx => Topic::Tx,
     }
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

@@ -173,6 +173,7 @@ impl Engine {
             self.book.lost(&peer, now);
             tracing::info!(event = "peer_down", %peer);
             self.tell(ConsensusEvent::PeerDown { peer });
+            self.refresh_view();
         }
         if !self.book.is_static(&peer) {
             self.swarm

@@ -82,6 +82,7 @@ impl Engine {
                 tip: hello.tip,
             });
             self.dial_speakers();
+            self.refresh_view();
         }
     }
 

@@ -7,7 +7,7 @@ use protocol::signed::Signed;
 use protocol::units::{Height, Round};
 use protocol::vote::{BodyPlace, Proposal};
 
-use crate::support::{Carrier, Node, chain, cluster, consensus_key, vote};
+use crate::support::{Carrier, Node, chain, cluster, config, consensus_key, vote};
 
 fn exchange(nodes: &mut [Node]) {
     for seed in 1..=nodes.len() {
@@ -87,4 +87,22 @@ fn peer_table_names_role_and_validator() {
     assert_eq!(row.role, net::Role::Validator);
     assert_eq!(row.standing, "open");
     nodes[0].wait_metric("p2p_peers", &[], |count| count == 1.0);
+}
+
+#[test]
+fn quic_keeps_the_dialers_address() {
+    let mut host = config(1, Carrier::Quic);
+    host.listen = vec!["/ip4/127.91.1.1/udp/0/quic-v1".parse().unwrap()];
+    let host = Node::start(host);
+    let mut guest = config(2, Carrier::Quic);
+    guest.listen = vec!["/ip4/127.91.2.1/udp/0/quic-v1".parse().unwrap()];
+    guest.static_peers = vec![host.address()];
+    let guest = Node::start(guest);
+    let view = host.wait("greeted", |view| view.peers.len() == 1);
+    let address = view.peers[0].address.to_string();
+    assert!(
+        address.starts_with("/ip4/127.91.2.1/"),
+        "limits per address need it: {address}"
+    );
+    drop(guest);
 }
