@@ -53,8 +53,13 @@ pub struct Escrow {
 impl Escrow {
     /// `height` is the last one dealt with.
     #[must_use]
-    pub const fn new(operator: Option<Address>, height: Height) -> Self {
-        Self { operator, height }
+    pub const fn new(height: Height) -> Self {
+        Self { operator: None, height }
+    }
+
+    /// Learns who is paid for what our validator does.
+    pub const fn know(&mut self, operator: Option<Address>) {
+        self.operator = operator;
     }
 
     /// One step.

@@ -142,7 +142,8 @@ struct Seat {
 #[derive(Clone, Debug)]
 pub struct Execution {
     chain: ChainId,
-    validator: ValidatorId,
+    /// Nobody sits for a validator that is not registered, so no seat is served before it is known.
+    validator: Option<ValidatorId>,
     seats: BTreeMap<SeatRef, Seat>,
     height: Height,
 }
@@ -150,13 +151,24 @@ pub struct Execution {
 impl Execution {
     /// No seats; `height` is the last one dealt with.
     #[must_use]
-    pub const fn new(chain: ChainId, validator: ValidatorId, height: Height) -> Self {
+    pub const fn new(chain: ChainId, height: Height) -> Self {
         Self {
             chain,
-            validator,
+            validator: None,
             seats: BTreeMap::new(),
             height,
         }
+    }
+
+    /// Learns which validator is ours; it may be registered while the node runs.
+    pub const fn know(&mut self, validator: Option<ValidatorId>) {
+        self.validator = validator;
+    }
+
+    /// Ours, if it is known.
+    #[must_use]
+    pub const fn validator(&self) -> Option<ValidatorId> {
+        self.validator
     }
 
     /// The seats being served.
@@ -227,7 +239,8 @@ impl Execution {
         end: Result<SeatResult, DeclineReason>,
         salt: Digest,
     ) -> Vec<Intent> {
-        let (chain, validator) = (self.chain, self.validator);
+        let chain = self.chain;
+        let Some(validator) = self.validator else { return Vec::new() };
         let Some(seat) = self.seats.get_mut(&seat_ref) else {
             return Vec::new();
         };
@@ -306,7 +319,7 @@ impl Execution {
         match event {
             Event::Committed {
                 validator, commit, ..
-            } if *validator == self.validator => {
+            } if Some(*validator) == self.validator => {
                 if let Some(seat) = event.seat().and_then(|seat| self.seats.get_mut(&seat)) {
                     seat.order.committed = Some(*commit);
                     if seat.stage == Stage::Committing {
@@ -316,7 +329,7 @@ impl Execution {
                 Vec::new()
             }
             Event::Declined { validator, .. } | Event::Revealed { validator, .. }
-                if *validator == self.validator =>
+                if Some(*validator) == self.validator =>
             {
                 event
                     .seat()

@@ -134,7 +134,8 @@ pub struct AccountView {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    bytes: Arc<[u8]>,
+    tx: Arc<Verified<Tx>>,
+    bytes: usize,
     fee: Amount,
     spend: Amount,
     valid_until: Height,
@@ -201,10 +202,10 @@ impl Pool {
         self.entries.contains_key(id)
     }
 
-    /// The bytes of a waiting transaction.
+    /// A waiting transaction.
     #[must_use]
-    pub fn get(&self, id: &TxId) -> Option<Arc<[u8]>> {
-        self.entries.get(id).map(|entry| entry.bytes.clone())
+    pub fn get(&self, id: &TxId) -> Option<Arc<Verified<Tx>>> {
+        self.entries.get(id).map(|entry| entry.tx.clone())
     }
 
     /// How many wait.
@@ -238,7 +239,7 @@ impl Pool {
     /// [`PoolRefusal`], after which nothing has changed.
     pub fn insert(
         &mut self,
-        tx: &Verified<Tx>,
+        tx: Arc<Verified<Tx>>,
         view: AccountView,
         next: Height,
     ) -> Result<TxId, PoolRefusal> {
@@ -256,7 +257,7 @@ impl Pool {
             }
         };
         if replaced.is_none() {
-            self.check_room(entry.bytes.len())?;
+            self.check_room(entry.bytes)?;
         }
         if let Some(replaced) = replaced {
             self.remove(&replaced);
@@ -273,7 +274,7 @@ impl Pool {
         let Some(entry) = self.entries.remove(id) else {
             return;
         };
-        self.bytes = self.bytes.saturating_sub(entry.bytes.len());
+        self.bytes = self.bytes.saturating_sub(entry.bytes);
         self.places.remove(&entry.place);
         match entry.place {
             Place::Wallet { account, nonce } => {
@@ -316,7 +317,7 @@ impl Pool {
     /// What a block should hold: evidence, then seat messages, then by fee per byte and arrival with
     /// nonces in order.
     #[must_use]
-    pub fn select(&self, bytes_max: usize) -> Vec<Arc<[u8]>> {
+    pub fn select(&self, bytes_max: usize) -> Vec<Arc<Verified<Tx>>> {
         let mut cart = Cart {
             taken: Vec::new(),
             left: bytes_max,
@@ -327,7 +328,7 @@ impl Pool {
         free.sort_by_key(|entry| (matches!(entry.place, Place::Seat { .. }), entry.arrival));
         for entry in free {
             if matches!(entry.place, Place::Evidence { .. }) {
-                let Some(left) = evidence_left.checked_sub(entry.bytes.len()) else {
+                let Some(left) = evidence_left.checked_sub(entry.bytes) else {
                     continue;
                 };
                 evidence_left = left;
@@ -343,7 +344,7 @@ impl Pool {
             let entry = self.entries.get(wallet.waiting.get(&nonce)?)?;
             Some(Candidate {
                 fee: entry.fee,
-                bytes: entry.bytes.len(),
+                bytes: entry.bytes,
                 arrival: entry.arrival,
             })
         };
@@ -372,7 +373,7 @@ impl Pool {
         }
     }
 
-    fn entry(&self, tx: &Verified<Tx>) -> Entry {
+    fn entry(&self, tx: Arc<Verified<Tx>>) -> Entry {
         let message = tx.message();
         let place = match (message.key_kind, message.body.seat(), &message.body) {
             (KeyKind::Session, Some(seat), body) => Place::Seat {
@@ -393,12 +394,13 @@ impl Pool {
             },
         };
         Entry {
-            bytes: tx.to_bytes().into(),
+            bytes: tx.byte_len(),
             fee: message.fee,
             spend: spend_of(message),
             valid_until: message.valid_until,
             arrival: self.arrivals,
             place,
+            tx,
         }
     }
 
@@ -467,7 +469,7 @@ impl Pool {
 
     fn link(&mut self, id: TxId, entry: Entry) {
         self.arrivals = self.arrivals.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(entry.bytes.len());
+        self.bytes = self.bytes.saturating_add(entry.bytes);
         self.places.insert(entry.place, id);
         match entry.place {
             Place::Wallet { account, nonce } => {
@@ -486,17 +488,17 @@ impl Pool {
 
 /// A block in the making.
 struct Cart {
-    taken: Vec<Arc<[u8]>>,
+    taken: Vec<Arc<Verified<Tx>>>,
     left: usize,
 }
 
 impl Cart {
     fn take(&mut self, entry: &Entry) -> bool {
-        let bytes = entry.bytes.len().saturating_add(LENGTH_PREFIX_BYTES);
+        let bytes = entry.bytes.saturating_add(LENGTH_PREFIX_BYTES);
         match self.left.checked_sub(bytes) {
             Some(left) => {
                 self.left = left;
-                self.taken.push(entry.bytes.clone());
+                self.taken.push(entry.tx.clone());
                 true
             }
             None => false,

@@ -23,11 +23,11 @@ fn key(seed: u8) -> SecretKey {
     SecretKey::from_bytes(&[seed; 32]).unwrap()
 }
 
-fn sign(tx: Tx, key: &SecretKey) -> Verified<Tx> {
-    Signed::sign(tx, key, &chain()).verify(&chain()).unwrap()
+fn sign(tx: Tx, key: &SecretKey) -> Arc<Verified<Tx>> {
+    Arc::new(Signed::sign(tx, key, &chain()).verify(&chain()).unwrap())
 }
 
-fn transfer(seed: u8, nonce: u64, fee: u64) -> Verified<Tx> {
+fn transfer(seed: u8, nonce: u64, fee: u64) -> Arc<Verified<Tx>> {
     let key = key(seed);
     let body = TxBody::Transfer(Transfer {
         to: Address([9; 20]),
@@ -48,7 +48,7 @@ fn transfer(seed: u8, nonce: u64, fee: u64) -> Verified<Tx> {
     )
 }
 
-fn session(seed: u8, body: TxBody) -> Verified<Tx> {
+fn session(seed: u8, body: TxBody) -> Arc<Verified<Tx>> {
     let key = key(seed);
     sign(
         Tx {
@@ -65,7 +65,7 @@ fn session(seed: u8, body: TxBody) -> Verified<Tx> {
     )
 }
 
-fn decline(seed: u8, seat: u16) -> Verified<Tx> {
+fn decline(seed: u8, seat: u16) -> Arc<Verified<Tx>> {
     let seat = SeatRef {
         job: protocol::digest::JobId(sha256(b"job")),
         attempt: 0,
@@ -80,7 +80,7 @@ fn decline(seed: u8, seat: u16) -> Verified<Tx> {
     )
 }
 
-fn evidence(seed: u8, bytes: usize) -> Verified<Tx> {
+fn evidence(seed: u8, bytes: usize) -> Arc<Verified<Tx>> {
     let (a, b) = (vec![seed; bytes], Vec::new());
     session(
         seed,
@@ -93,7 +93,7 @@ fn evidence(seed: u8, bytes: usize) -> Verified<Tx> {
 }
 
 fn fees(pool: &Pool, bytes_max: usize) -> Vec<u64> {
-    let decode = |bytes: &Arc<[u8]>| Signed::<Tx>::from_bytes(bytes).unwrap().message.fee.0;
+    let decode = |tx: &Arc<Verified<Tx>>| tx.message().fee.0;
     pool.select(bytes_max).iter().map(decode).collect()
 }
 
@@ -101,7 +101,7 @@ fn fees(pool: &Pool, bytes_max: usize) -> Vec<u64> {
 fn nonces_are_held_in_a_window() {
     let mut pool = Pool::new(chain());
     let view = AccountView { nonce: 5, ..RICH };
-    let refused = |pool: &mut Pool, nonce| pool.insert(&transfer(1, nonce, 700), view, NEXT);
+    let refused = |pool: &mut Pool, nonce| pool.insert(transfer(1, nonce, 700), view, NEXT);
     assert_eq!(
         refused(&mut pool, 4),
         Err(PoolRefusal::NonceStale {
@@ -125,8 +125,8 @@ fn nonces_are_held_in_a_window() {
 #[test]
 fn an_equal_nonce_replaces_for_a_tenth_more() {
     let mut pool = Pool::new(chain());
-    pool.insert(&transfer(1, 0, 1_000), RICH, NEXT).unwrap();
-    let cheap = pool.insert(&transfer(1, 0, 1_099), RICH, NEXT);
+    pool.insert(transfer(1, 0, 1_000), RICH, NEXT).unwrap();
+    let cheap = pool.insert(transfer(1, 0, 1_099), RICH, NEXT);
     let needed = Amount(1_100);
     assert_eq!(
         cheap,
@@ -135,7 +135,7 @@ fn an_equal_nonce_replaces_for_a_tenth_more() {
             offered: Amount(1_099)
         })
     );
-    pool.insert(&transfer(1, 0, 1_100), RICH, NEXT).unwrap();
+    pool.insert(transfer(1, 0, 1_100), RICH, NEXT).unwrap();
     assert_eq!((pool.len(), fees(&pool, 1 << 20)), (1, vec![1_100]));
 }
 
@@ -146,9 +146,9 @@ fn what_waits_counts_against_the_balance() {
         nonce: 0,
         balance: Amount(1_700),
     };
-    pool.insert(&transfer(1, 0, 700), poor, NEXT).unwrap();
+    pool.insert(transfer(1, 0, 700), poor, NEXT).unwrap();
     let spent = Amount(1_701);
-    let refused = pool.insert(&transfer(1, 1, 801), poor, NEXT);
+    let refused = pool.insert(transfer(1, 1, 801), poor, NEXT);
     assert_eq!(
         refused,
         Err(PoolRefusal::Overspent {
@@ -156,15 +156,15 @@ fn what_waits_counts_against_the_balance() {
             balance: poor.balance
         })
     );
-    pool.insert(&transfer(1, 1, 800), poor, NEXT).unwrap();
+    pool.insert(transfer(1, 1, 800), poor, NEXT).unwrap();
     pool.remove(&transfer(1, 1, 800).tx_id(&chain()));
-    pool.insert(&transfer(1, 1, 750), poor, NEXT).unwrap();
+    pool.insert(transfer(1, 1, 750), poor, NEXT).unwrap();
 }
 
 #[test]
 fn validity_has_two_ends() {
     let mut pool = Pool::new(chain());
-    let late = pool.insert(&transfer(1, 0, 700), RICH, Height(21));
+    let late = pool.insert(transfer(1, 0, 700), RICH, Height(21));
     assert_eq!(
         late,
         Err(PoolRefusal::Expired {
@@ -176,7 +176,7 @@ fn validity_has_two_ends() {
         valid_until: Height(1_011),
         ..transfer(1, 0, 700).message().clone()
     };
-    let refused = pool.insert(&sign(tx, &key(1)), RICH, NEXT);
+    let refused = pool.insert(sign(tx, &key(1)), RICH, NEXT);
     assert_eq!(
         refused,
         Err(PoolRefusal::ValidTooLong {
@@ -188,16 +188,16 @@ fn validity_has_two_ends() {
 #[test]
 fn a_block_takes_evidence_then_seats_then_the_best_payers() {
     let mut pool = Pool::new(chain());
-    pool.insert(&transfer(1, 0, 700), RICH, NEXT).unwrap();
-    pool.insert(&transfer(1, 1, 9_000), RICH, NEXT).unwrap();
-    pool.insert(&transfer(2, 0, 800), RICH, NEXT).unwrap();
-    pool.insert(&transfer(3, 0, 800), RICH, NEXT).unwrap();
-    pool.insert(&decline(4, 0), RICH, NEXT).unwrap();
-    pool.insert(&evidence(5, 10), RICH, NEXT).unwrap();
+    pool.insert(transfer(1, 0, 700), RICH, NEXT).unwrap();
+    pool.insert(transfer(1, 1, 9_000), RICH, NEXT).unwrap();
+    pool.insert(transfer(2, 0, 800), RICH, NEXT).unwrap();
+    pool.insert(transfer(3, 0, 800), RICH, NEXT).unwrap();
+    pool.insert(decline(4, 0), RICH, NEXT).unwrap();
+    pool.insert(evidence(5, 10), RICH, NEXT).unwrap();
     let chosen: Vec<_> = pool
         .select(1 << 20)
         .iter()
-        .map(|bytes| Signed::<Tx>::from_bytes(bytes).unwrap().message)
+        .map(|tx| tx.message())
         .map(|tx| (tx.body.kind(), tx.fee.0, tx.signer == key(2).public()))
         .collect();
     assert_eq!(
@@ -218,13 +218,13 @@ fn a_block_takes_evidence_then_seats_then_the_best_payers() {
 fn a_block_is_never_overfull_and_evidence_has_its_share() {
     let mut pool = Pool::new(chain());
     for nonce in 0..10 {
-        pool.insert(&transfer(1, nonce, 700), RICH, NEXT).unwrap();
+        pool.insert(transfer(1, nonce, 700), RICH, NEXT).unwrap();
     }
     let one = transfer(1, 0, 700).byte_len() + 8;
     assert_eq!(fees(&pool, one * 3 + 1).len(), 3);
     assert_eq!(fees(&pool, one - 1).len(), 0);
     for seed in 2..6 {
-        pool.insert(&evidence(seed, 30_000), RICH, NEXT).unwrap();
+        pool.insert(evidence(seed, 30_000), RICH, NEXT).unwrap();
     }
     let free = fees(&pool, 1 << 20).iter().filter(|fee| **fee == 0).count();
     assert_eq!(free, 2, "64 KiB hold two pairs of 30,000 bytes");
@@ -233,35 +233,35 @@ fn a_block_is_never_overfull_and_evidence_has_its_share() {
 #[test]
 fn a_seat_speaks_once_for_each_kind() {
     let mut pool = Pool::new(chain());
-    pool.insert(&decline(1, 0), RICH, NEXT).unwrap();
+    pool.insert(decline(1, 0), RICH, NEXT).unwrap();
     assert_eq!(
-        pool.insert(&decline(1, 0), RICH, NEXT),
+        pool.insert(decline(1, 0), RICH, NEXT),
         Err(PoolRefusal::SeatTaken)
     );
-    pool.insert(&decline(1, 1), RICH, NEXT).unwrap();
-    pool.insert(&decline(2, 0), RICH, NEXT).unwrap();
+    pool.insert(decline(1, 1), RICH, NEXT).unwrap();
+    pool.insert(decline(2, 0), RICH, NEXT).unwrap();
 }
 
 #[test]
 fn one_signer_has_a_share_only() {
     let mut pool = Pool::new(chain());
     for seat in 0..64 {
-        pool.insert(&decline(1, seat), RICH, NEXT).unwrap();
+        pool.insert(decline(1, seat), RICH, NEXT).unwrap();
     }
     assert_eq!(
-        pool.insert(&decline(1, 64), RICH, NEXT),
+        pool.insert(decline(1, 64), RICH, NEXT),
         Err(PoolRefusal::SignerFull)
     );
-    pool.insert(&decline(2, 64), RICH, NEXT).unwrap();
+    pool.insert(decline(2, 64), RICH, NEXT).unwrap();
 }
 
 #[test]
 fn a_new_height_drops_what_expired_or_was_overtaken() {
     let mut pool = Pool::new(chain());
     for nonce in 0..3 {
-        pool.insert(&transfer(1, nonce, 700), RICH, NEXT).unwrap();
+        pool.insert(transfer(1, nonce, 700), RICH, NEXT).unwrap();
     }
-    pool.insert(&decline(2, 0), RICH, NEXT).unwrap();
+    pool.insert(decline(2, 0), RICH, NEXT).unwrap();
     pool.advance(Height(11), |_| AccountView { nonce: 2, ..RICH });
     assert_eq!((pool.len(), fees(&pool, 1 << 20)), (2, vec![0, 700]));
     pool.advance(Height(21), |_| AccountView { nonce: 2, ..RICH });

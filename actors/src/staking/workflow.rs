@@ -29,16 +29,23 @@ pub enum Standing {
     },
     /// Votes and sits, if its stake is among the highest.
     Active,
+    /// Its stake fell below what a validator needs.
+    BelowMinBond {
+        /// What it needs.
+        needed: Amount,
+    },
     /// Off all duties.
     Jailed {
-        /// Why, if it happened while this node watched.
+        /// Why, if the chain still says so.
         cause: Option<JailCause>,
         /// Can be unjailed from here on.
         until: Height,
     },
+    /// All stake was withdrawn, or a third wrong result ended it.
+    Gone,
     /// For ever.
     Tombstoned {
-        /// What proved it, if it happened while this node watched.
+        /// What proved it.
         evidence: Option<EvidenceId>,
     },
 }
@@ -51,7 +58,9 @@ impl Standing {
             Self::Unregistered => "unregistered",
             Self::Waiting { .. } => "waiting",
             Self::Active => "active",
+            Self::BelowMinBond { .. } => "below_min_bond",
             Self::Jailed { .. } => "jailed",
+            Self::Gone => "gone",
             Self::Tombstoned { .. } => "tombstoned",
         }
     }
@@ -118,13 +127,18 @@ pub struct Staking {
 impl Staking {
     /// `height` is the last one dealt with.
     #[must_use]
-    pub const fn new(validator: Option<ValidatorId>, height: Height) -> Self {
+    pub const fn new(height: Height) -> Self {
         Self {
-            validator,
+            validator: None,
             facts: None,
             set: None,
             height,
         }
+    }
+
+    /// Learns which validator is ours; it may be registered while the node runs.
+    pub const fn know(&mut self, validator: Option<ValidatorId>) {
+        self.validator = validator;
     }
 
     /// One step. The first one publishes even if its height was dealt with before.
@@ -134,10 +148,9 @@ impl Staking {
             self.set = Some(input.set);
             intents.push(Intent::Admit);
         }
-        let facts = self.merge(input);
-        if self.facts.as_ref() != Some(&facts) {
-            self.facts = Some(facts.clone());
-            intents.push(Intent::Publish(facts));
+        if self.facts.as_ref() != Some(&input.facts) {
+            self.facts = Some(input.facts.clone());
+            intents.push(Intent::Publish(input.facts.clone()));
         }
         if input.height > self.height {
             self.height = input.height;
@@ -145,33 +158,6 @@ impl Staking {
             intents.push(Intent::Note(input.height));
         }
         intents
-    }
-
-    /// The snapshot knows where we stand, the events know why.
-    fn merge(&self, input: &Committed) -> Facts {
-        let mut facts = input.facts.clone();
-        let before = self.facts.as_ref().map(|facts| &facts.standing);
-        match (&mut facts.standing, before) {
-            (Standing::Jailed { cause, .. }, Some(Standing::Jailed { cause: known, .. })) => {
-                *cause = cause.or(*known);
-            }
-            (Standing::Tombstoned { evidence }, Some(Standing::Tombstoned { evidence: known })) => {
-                *evidence = evidence.or(*known);
-            }
-            _ => {}
-        }
-        for event in input.events.iter().filter(|event| self.is_own(event)) {
-            match (event, &mut facts.standing) {
-                (Event::Jailed { cause, .. }, Standing::Jailed { cause: why, .. }) => {
-                    *why = Some(*cause);
-                }
-                (Event::Tombstoned { evidence, .. }, Standing::Tombstoned { evidence: why }) => {
-                    *why = Some(*evidence);
-                }
-                _ => {}
-            }
-        }
-        facts
     }
 
     fn is_own(&self, event: &Event) -> bool {

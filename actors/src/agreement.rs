@@ -1,0 +1,7 @@
+//! The consensus actor: agreement's machine, driven; the ledger's one writer.
+
+pub(crate) mod actor;
+pub(crate) mod blocks;
+pub(crate) mod boot;
+pub(crate) mod metrics;
+pub(crate) mod publish;

@@ -1,0 +1,117 @@
+//! Blocks as the consensus actor sees them: building one, judging one, applying one.
+//!
+//! The state here is that of the last committed height; blocks of the next one are tried on clones of
+//! it, and the outcome is kept until one of them is decided.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ledger::{Applied, BlockInvalid, State, select};
+use protocol::block::{Block, BlockError, Body, HEADER_BYTES};
+use protocol::digest::{BlockId, TxId, ValidatorId};
+use protocol::limits::{BLOCK_BYTES_MAX, BLOCK_TXS_MAX};
+use protocol::signed::Verified;
+use protocol::tx::Tx;
+use protocol::units::TimeMs;
+use thiserror::Error;
+
+use crate::verified::VerifiedTxs;
+
+/// Outcomes kept for one height: as many as the machine keeps blocks.
+const OUTCOMES_MAX: usize = 8;
+
+/// Why a block is not voted for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Refusal {
+    /// The bytes are no block.
+    #[error(transparent)]
+    Bytes(#[from] BlockError),
+    /// The ledger refuses it.
+    #[error(transparent)]
+    Rules(#[from] BlockInvalid),
+}
+
+/// A block that was tried.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried {
+    pub(crate) block: Arc<Block>,
+    pub(crate) applied: Arc<Applied>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    state: State,
+    verified: VerifiedTxs,
+    tried: BTreeMap<BlockId, Tried>,
+}
+
+/// What was built, and what the pool may forget.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) block: Block,
+    pub(crate) dropped: Vec<TxId>,
+}
+
+impl Bench {
+    pub(crate) fn new(state: State, verified: VerifiedTxs) -> Self {
+        Self { state, verified, tried: BTreeMap::new() }
+    }
+
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A block of what the pool offers, on the present state.
+    pub(crate) fn build(
+        &self,
+        builder: ValidatorId,
+        clock: TimeMs,
+        pool: &[Arc<Verified<Tx>>],
+    ) -> Built {
+        let offered: Vec<&Verified<Tx>> = pool.iter().map(AsRef::as_ref).collect();
+        let bytes_max = BLOCK_BYTES_MAX - HEADER_BYTES;
+        let time = self.state.clamp_time(clock);
+        let selection = select(&self.state, builder, time, &offered, bytes_max);
+        let chain = self.state.chain_id();
+        let id_at = |place: usize| offered.get(place).map(|tx| tx.tx_id(&chain));
+        let txs = selection.taken.iter().filter_map(|place| offered.get(*place));
+        let body = Body(txs.map(|tx| tx.to_bytes()).collect());
+        let header = self.state.header_for(&body, builder, clock);
+        let dropped = selection.dropped.iter().filter_map(|(place, _)| id_at(*place)).collect();
+        Built { block: Block { header, body }, dropped }
+    }
+
+    /// Tries a block of the next height, once.
+    pub(crate) fn judge(&mut self, id: BlockId, bytes: &[u8]) -> Result<Tried, Refusal> {
+        if let Some(tried) = self.tried.get(&id) {
+            return Ok(tried.clone());
+        }
+        let block = Block::from_bytes(bytes)?;
+        let txs = self.verify(&block)?;
+        let applied = self.state.apply(&block.header, &txs)?;
+        let tried = Tried { block: Arc::new(block), applied: Arc::new(applied) };
+        while self.tried.len() >= OUTCOMES_MAX {
+            self.tried.pop_first();
+        }
+        self.tried.insert(id, tried.clone());
+        Ok(tried)
+    }
+
+    /// Moves on to the state after a decided block.
+    pub(crate) fn advance(&mut self, state: State) {
+        self.state = state;
+        self.tried.clear();
+    }
+
+    fn verify(&self, block: &Block) -> Result<Vec<Verified<Tx>>, BlockInvalid> {
+        if block.body.0.len() > BLOCK_TXS_MAX {
+            return Err(BlockInvalid::TooMany(block.body.0.len()));
+        }
+        let chain = self.state.chain_id();
+        let verify = |(index, bytes): (usize, &Vec<u8>)| {
+            self.verified.verify(bytes, &chain).ok_or(BlockInvalid::Signature { index })
+        };
+        block.body.0.iter().enumerate().map(verify).collect()
+    }
+}

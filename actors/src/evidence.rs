@@ -1,0 +1,8 @@
+//! Evidence: contradictions, kept until they are punished.
+
+pub(crate) mod actor;
+pub(crate) mod effects;
+pub mod workflow;
+
+#[cfg(test)]
+mod tests;

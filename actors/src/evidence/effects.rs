@@ -1,0 +1,175 @@
+//! What evidence does: keeps pairs, tells peers, reports.
+
+use prometheus::core::Collector;
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use protocol::digest::{Digest, EvidenceId};
+use protocol::envelope::{seal_proposal, seal_vote};
+use protocol::evidence::{ContradictingPair, EvidenceKind};
+use protocol::limits::VALID_UNTIL_BLOCKS_MAX;
+use protocol::signed::Signed;
+use protocol::tx::{SubmitEvidence, TxBody};
+use protocol::units::Height;
+use protocol::vote::Pair;
+
+use crate::audit::{AuditTrail, actor_id, note};
+use crate::catalogue::{EvidenceMail, NetworkMail};
+use crate::duties::Duties;
+use crate::evidence::workflow::{Intent, Proof};
+use crate::mailbox::Outbox;
+use crate::supervisor::{Fatal, HaltReason, Supervisor};
+
+/// A report stays valid for so many blocks, in steps: its bytes, and so its id, change rarely.
+const VALID_STEP: u64 = VALID_UNTIL_BLOCKS_MAX / 2;
+
+/// Metrics of the evidence actor.
+#[derive(Clone, Debug)]
+pub struct EvidenceMetrics {
+    evidence: IntCounterVec,
+    open: IntGauge,
+}
+
+impl EvidenceMetrics {
+    /// Registers the evidence metrics.
+    ///
+    /// # Errors
+    /// If one of the names is taken.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            evidence: IntCounterVec::new(
+                Opts::new("palisade_slashing_evidence_total", "Contradicting pairs"),
+                &["offence", "outcome"],
+            )?,
+            open: IntGauge::new("palisade_evidence_open", "Pairs not yet punished")?,
+        };
+        let all: [Box<dyn Collector>; 2] =
+            [Box::new(metrics.evidence.clone()), Box::new(metrics.open.clone())];
+        for collector in all {
+            registry.register(collector)?;
+        }
+        for offence in ["double_vote", "double_proposal"] {
+            for outcome in ["kept", "submitted"] {
+                metrics.evidence.with_label_values(&[offence, outcome]);
+            }
+        }
+        Ok(metrics)
+    }
+}
+
+/// What the evidence actor acts with.
+#[derive(Debug)]
+pub(crate) struct EvidenceEffects {
+    pub(crate) duties: Duties,
+    pub(crate) network: Outbox<NetworkMail>,
+    pub(crate) own: Outbox<EvidenceMail>,
+    pub(crate) audit: AuditTrail,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) metrics: EvidenceMetrics,
+    pub(crate) height: Height,
+}
+
+/// The two messages as envelopes, which is how they are signed, kept and sent.
+fn envelopes(pair: &ContradictingPair) -> (Vec<u8>, Vec<u8>) {
+    match pair {
+        ContradictingPair::Votes(a, b) => (seal_vote(a), seal_vote(b)),
+        ContradictingPair::Proposals(a, b) => (seal_proposal(a, &[]), seal_proposal(b, &[])),
+    }
+}
+
+impl EvidenceEffects {
+    pub(crate) fn at(&mut self, height: Height) {
+        self.height = height;
+    }
+
+    pub(crate) fn open(&self, count: usize) {
+        self.metrics.open.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// What [`Self::keep`] wrote: kind, length of the first, both.
+    pub(crate) fn read(&self, bytes: &[u8]) -> Option<(EvidenceKind, Vec<u8>, Vec<u8>)> {
+        let (kind, rest) = bytes.split_first()?;
+        let kind = [EvidenceKind::DoubleVote, EvidenceKind::DoubleProposal]
+            .into_iter()
+            .find(|known| known.code() == *kind)?;
+        let (len, rest) = rest.split_first_chunk::<4>()?;
+        let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
+        let (first, second) = rest.split_at_checked(len)?;
+        Some((kind, first.to_vec(), second.to_vec()))
+    }
+
+    fn keep(&self, id: EvidenceId, proof: &Proof) {
+        let (first, second) = envelopes(&proof.pair);
+        let len = u32::try_from(first.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let kind = proof.pair.kind();
+        let bytes = [&[kind.code()], len.as_slice(), &first, &second].concat();
+        self.metrics.evidence.with_label_values(&[kind.name(), "kept"]).inc();
+        let own = self.own.clone();
+        let supervisor = self.supervisor.clone();
+        let reply = Box::new(move |outcome: Result<(), _>| match outcome {
+            Ok(()) => own.tell(EvidenceMail::Kept(id)),
+            Err(error) => {
+                let detail = format!("evidence {id}: {error}");
+                supervisor.raise(Fatal::new(HaltReason::Durability, detail));
+            }
+        });
+        if let Err(error) = self.duties.storage.keep(id.0, bytes, reply) {
+            tracing::warn!(%error, "pair_not_kept");
+        }
+    }
+
+    fn gossip(&self, proof: &Proof) {
+        let Some(session) = &self.duties.session else { return };
+        let (first, second) = envelopes(&proof.pair);
+        let (height, round) = (proof.pair.height(), proof.pair.round());
+        let pair = Pair { height, round, first, second, signer: session.public() };
+        let signed = Signed::sign(pair, session, &self.duties.chain);
+        self.network.tell(NetworkMail::GossipPair(Box::new(signed)));
+    }
+
+    fn submit(&self, proof: &Proof) {
+        let (a, b) = envelopes(&proof.pair);
+        let kind = proof.pair.kind();
+        let body = TxBody::SubmitEvidence(SubmitEvidence { kind, a, b });
+        let step = self.height.0.checked_div(VALID_STEP).unwrap_or(0).saturating_add(1);
+        let valid_until = Height(step.saturating_mul(VALID_STEP).saturating_add(1));
+        self.metrics.evidence.with_label_values(&[kind.name(), "submitted"]).inc();
+        self.duties.submit(body, valid_until, self.height);
+    }
+
+    pub(crate) fn perform(&self, intent: Intent) {
+        match intent {
+            Intent::Keep(id, proof) => self.keep(id, &proof),
+            Intent::Gossip(proof) => self.gossip(&proof),
+            Intent::Submit(proof) => self.submit(&proof),
+            Intent::Done(id) => {
+                // A pair that is offered again after a restart is refused as known.
+                let _offered_again = self.duties.storage.done(id.0, Box::new(|_| ()));
+            }
+            Intent::Audit(action, id) => {
+                self.audit.record("evidence", action, id.to_string(), Digest::ZERO);
+            }
+            Intent::OwnKey(proof) => self.own_key(&proof),
+            Intent::Note(height) => note(&self.duties.storage, actor_id::EVIDENCE, height),
+        }
+    }
+
+    /// Others can prove that our key contradicted itself: somebody else signs with it. Only a
+    /// rehearsed liar goes on.
+    fn own_key(&self, proof: &Proof) {
+        let spared = self.duties.tamper.name().is_some_and(|_| {
+            self.duties
+                .tamper
+                .at(Height::MAX)
+                .is_some_and(|(tamper, _)| tamper.outlives_own_evidence())
+        });
+        if spared {
+            return;
+        }
+        let (first, second) = envelopes(&proof.pair);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.supervisor.raise(Fatal {
+            height: Some(proof.pair.height().0),
+            evidence: vec![hex(&first), hex(&second)],
+            ..Fatal::new(HaltReason::OwnKeyInEvidence, "our consensus key signed two values")
+        });
+    }
+}

@@ -1,0 +1,58 @@
+//! The execution actor.
+//!
+//! Owns: the slot threads and what each of our seats has said. Consumes: orders from jobs, ends of
+//! runs from slots, durable marks from storage, execution events of each height. Emits: commits,
+//! reveals and declines to the mempool, freed slots to jobs.
+
+use crate::catalogue::{DomainEvents, ExecutionMail};
+use crate::execution::effects::ExecutionEffects;
+use crate::execution::workflow::{Execution, Input};
+use crate::mailbox::Receive;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct ExecutionActor {
+    pub(crate) workflow: Execution,
+    pub(crate) effects: ExecutionEffects,
+    /// Heights since the last one noted, dealt with before anything else.
+    pub(crate) backlog: Vec<DomainEvents>,
+}
+
+impl ExecutionActor {
+    fn step(&mut self, input: Input) {
+        let intents = self.workflow.step(input);
+        for intent in intents {
+            self.effects.perform(intent);
+        }
+    }
+
+    fn committed(&mut self, committed: DomainEvents) {
+        self.effects.at(committed.height);
+        self.workflow.know(self.effects.own(&committed.snapshot));
+        self.step(Input::Committed { height: committed.height, events: committed.events });
+    }
+}
+
+impl Receive for ExecutionActor {
+    type Message = ExecutionMail;
+
+    fn started(&mut self) {
+        for committed in std::mem::take(&mut self.backlog) {
+            self.committed(committed);
+        }
+    }
+
+    fn receive(&mut self, message: ExecutionMail) {
+        match message {
+            ExecutionMail::Committed(committed) => self.committed(committed),
+            ExecutionMail::Run(order) => self.step(Input::Run(*order)),
+            ExecutionMail::Cancel(job) => self.step(Input::Cancel(job)),
+            ExecutionMail::Ended { seat, end } => {
+                let Some(own) = self.workflow.validator() else { return };
+                let (end, salt) = self.effects.ended(&seat, *end, &own);
+                self.step(Input::Ended { seat, end, salt });
+            }
+            ExecutionMail::Marked { seat, allowed } => self.step(Input::Marked { seat, allowed }),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The slot threads: each takes the next seat, loads its files, runs it, tells execution.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
+
+use protocol::codec::{Canonical, decode_canonical};
+use protocol::digest::Digest;
+use protocol::job::{DeclineReason, SeatRef};
+use sandbox::Cancel;
+use storage::handle::StorageHandle;
+
+use crate::execution::engine::{Engine, RunEnd, RunSlot, Work};
+use crate::execution::workflow::Order;
+
+/// Orders that may wait for a slot; jobs hands out no more than there are slots.
+const ORDERS_MAX: usize = 256;
+const EXE: &str = "sandbox";
+
+struct Task {
+    order: Order,
+    cancel: Cancel,
+}
+
+/// Called on the slot's thread with the end of a run.
+pub(crate) type Report = Arc<dyn Fn(SeatRef, RunEnd) + Send + Sync>;
+
+/// Hands orders to the threads.
+pub(crate) struct Slots {
+    orders: SyncSender<Task>,
+    running: HashMap<SeatRef, Cancel>,
+    report: Report,
+}
+
+impl Slots {
+    /// Starts as many threads as the engine has slots. They end when this is dropped.
+    pub(crate) fn start(
+        engine: &Arc<dyn Engine>,
+        storage: &StorageHandle,
+        report: Report,
+    ) -> std::io::Result<Self> {
+        let (orders, queue) = sync_channel(ORDERS_MAX);
+        let queue = Arc::new(Mutex::new(queue));
+        for index in 0..u32::try_from(engine.slots()).unwrap_or(u32::MAX) {
+            let thread = SlotThread {
+                engine: engine.clone(),
+                storage: storage.clone(),
+                report: report.clone(),
+                queue: queue.clone(),
+                index,
+            };
+            Builder::new().name(format!("slot-{index}")).spawn(move || thread.run())?;
+        }
+        Ok(Self { orders, running: HashMap::new(), report })
+    }
+
+    pub(crate) fn start_run(&mut self, order: Order) {
+        let seat = order.seat;
+        let Ok(cancel) = Cancel::new() else {
+            (self.report)(seat, RunEnd::declined(DeclineReason::Unavailable, "setup_failed"));
+            return;
+        };
+        self.running.insert(seat, cancel.clone());
+        if self.orders.try_send(Task { order, cancel }).is_err() {
+            self.running.remove(&seat);
+            (self.report)(seat, RunEnd::declined(DeclineReason::Unavailable, "setup_failed"));
+        }
+    }
+
+    pub(crate) fn stop(&mut self, seat: &SeatRef) {
+        if let Some(cancel) = self.running.remove(seat) {
+            cancel.cancel();
+        }
+    }
+
+    pub(crate) fn ended(&mut self, seat: &SeatRef) {
+        self.running.remove(seat);
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.running.len()
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        for cancel in self.running.values() {
+            cancel.cancel();
+        }
+    }
+}
+
+struct SlotThread {
+    engine: Arc<dyn Engine>,
+    storage: StorageHandle,
+    report: Report,
+    queue: Arc<Mutex<Receiver<Task>>>,
+    index: u32,
+}
+
+impl SlotThread {
+    fn run(self) {
+        let mut slot: Option<Box<dyn RunSlot>> = None;
+        loop {
+            let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(Task { order, cancel }) = next else { return };
+            let seat = order.seat;
+            let end = match self.slot(&mut slot) {
+                Some(slot) => match self.load(order) {
+                    Ok(work) => slot.run(&work, &cancel),
+                    Err(missing) => {
+                        tracing::warn!(target: EXE, job = %seat.job, missing, "run_files_missing");
+                        RunEnd::declined(DeclineReason::Unavailable, "setup_failed")
+                    }
+                },
+                None => RunEnd::declined(DeclineReason::Unavailable, "setup_failed"),
+            };
+            (self.report)(seat, end);
+        }
+    }
+
+    fn slot<'a>(&self, slot: &'a mut Option<Box<dyn RunSlot>>) -> Option<&'a mut Box<dyn RunSlot>> {
+        if slot.is_none() {
+            match self.engine.slot(self.index) {
+                Ok(made) => *slot = Some(made),
+                Err(reason) => tracing::warn!(target: EXE, reason, "slot_failed"),
+            }
+        }
+        slot.as_mut()
+    }
+
+    /// Reads manifests and files; storage hashes what it reads, the roots are checked here.
+    fn load(&self, order: Order) -> Result<Work, &'static str> {
+        let model: protocol::manifest::ModelManifest =
+            self.manifest(order.spec.model_root).ok_or("model manifest")?;
+        let input: protocol::manifest::InputManifest =
+            self.manifest(order.spec.input).ok_or("input manifest")?;
+        if model.root() != order.spec.model_root || input.root() != order.spec.input {
+            return Err("manifest with that root");
+        }
+        let model_file = self.blob(model.file.sha256).ok_or("model file")?;
+        let bundle = self.blob(input.bundle.sha256).ok_or("input bundle")?;
+        Ok(Work { order, model, input, model_file, bundle })
+    }
+
+    fn manifest<T: Canonical>(&self, root: Digest) -> Option<T> {
+        decode_canonical(&self.blob(root)?).ok()
+    }
+
+    fn blob(&self, key: Digest) -> Option<Vec<u8>> {
+        crate::blobs::read(&self.storage, key)
+    }
+}

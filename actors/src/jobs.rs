@@ -1,0 +1,8 @@
+//! Jobs: the seats we were drawn for, from the draw until execution takes over.
+
+pub(crate) mod actor;
+pub(crate) mod effects;
+pub mod workflow;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! What jobs does: fetches, hands over, gives up; and what it reads from the snapshot first.
+
+use std::collections::BTreeSet;
+
+use ledger::execution::SeatState;
+use ledger::jobs::{JobHead, Phase};
+use prometheus::core::Collector;
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use protocol::codec::decode_canonical;
+use protocol::digest::{Digest, JobId, ValidatorId};
+use protocol::events::Event;
+use protocol::job::SeatRef;
+use protocol::keys::PublicKey;
+use protocol::manifest::{InputManifest, ModelManifest};
+use protocol::units::Height;
+
+use crate::audit::{actor_id, note};
+use crate::blobs;
+use crate::catalogue::{DomainEvents, ExecutionMail, NetworkMail};
+use crate::duties::Duties;
+use crate::execution::workflow::Order;
+use crate::jobs::workflow::{Artifact, Intent};
+use crate::mailbox::Outbox;
+use crate::network::PublicBlobs;
+use crate::snapshot::Snapshot;
+
+/// Metrics of the jobs actor.
+#[derive(Clone, Debug)]
+pub struct JobsMetrics {
+    stages: IntCounterVec,
+    settled: IntCounterVec,
+    queue: IntGauge,
+    past_deadline: IntGauge,
+}
+
+impl JobsMetrics {
+    /// Registers the jobs metrics.
+    ///
+    /// # Errors
+    /// If one of the names is taken.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            stages: IntCounterVec::new(
+                Opts::new("palisade_jobs_total", "Jobs that entered a stage"),
+                &["stage"],
+            )?,
+            settled: IntCounterVec::new(
+                Opts::new("palisade_jobs_settled_total", "Jobs that ended"),
+                &["outcome"],
+            )?,
+            queue: IntGauge::new("palisade_jobs_queue_depth", "Own seats waiting")?,
+            past_deadline: IntGauge::new(
+                "palisade_jobs_past_deadline",
+                "Jobs whose deadline has passed",
+            )?,
+        };
+        let all: [Box<dyn Collector>; 4] = [
+            Box::new(metrics.stages.clone()),
+            Box::new(metrics.settled.clone()),
+            Box::new(metrics.queue.clone()),
+            Box::new(metrics.past_deadline.clone()),
+        ];
+        for collector in all {
+            registry.register(collector)?;
+        }
+        for stage in ["queued", "assigned", "whole_set"] {
+            metrics.stages.with_label_values(&[stage]);
+        }
+        for outcome in ["paid", "refunded", "failed"] {
+            metrics.settled.with_label_values(&[outcome]);
+        }
+        Ok(metrics)
+    }
+
+    pub(crate) fn queued(&self, count: usize) {
+        self.queue.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    fn event(&self, event: &Event) {
+        let stage = match event {
+            Event::Queued { .. } => "queued",
+            Event::Assigned { .. } => "assigned",
+            Event::Escalated { .. } => "whole_set",
+            Event::Settled { .. } | Event::Resolved { .. } => return self.ended("paid"),
+            Event::Ambiguous { .. } | Event::Cancelled { .. } | Event::Expired { .. } => {
+                return self.ended("refunded");
+            }
+            Event::Failed { .. } => return self.ended("failed"),
+            _ => return,
+        };
+        self.stages.with_label_values(&[stage]).inc();
+    }
+
+    fn ended(&self, outcome: &str) {
+        self.settled.with_label_values(&[outcome]).inc();
+    }
+}
+
+/// What the jobs actor acts with.
+#[derive(Debug)]
+pub(crate) struct JobsEffects {
+    pub(crate) session_key: Option<PublicKey>,
+    pub(crate) duties: Duties,
+    pub(crate) network: Outbox<NetworkMail>,
+    pub(crate) execution: Outbox<ExecutionMail>,
+    pub(crate) public: PublicBlobs,
+    pub(crate) metrics: JobsMetrics,
+    pub(crate) height: Height,
+}
+
+impl JobsEffects {
+    pub(crate) fn at(&mut self, height: Height) {
+        self.height = height;
+    }
+
+    pub(crate) fn measure(&self, committed: &DomainEvents) {
+        committed.events.iter().for_each(|event| self.metrics.event(event));
+        let late = committed.snapshot.state.jobs_past_deadline();
+        self.metrics.past_deadline.set(i64::try_from(late).unwrap_or(i64::MAX));
+    }
+
+    /// Seats that the events of a height gave us.
+    pub(crate) fn seated_by(&self, committed: &DomainEvents) -> Vec<Order> {
+        let snapshot = &committed.snapshot;
+        let Some(own) = self.own(snapshot) else { return Vec::new() };
+        let mut orders = Vec::new();
+        for event in &committed.events {
+            match event {
+                Event::Assigned { job, .. } => orders.extend(orders_of(snapshot, own, *job)),
+                Event::Escalated { job, .. } => {
+                    self.open_to_all(snapshot, *job);
+                    orders.extend(orders_of(snapshot, own, *job));
+                }
+                _ => {}
+            }
+        }
+        orders
+    }
+
+    /// Every seat of ours that is still open.
+    pub(crate) fn seated_now(&self, snapshot: &Snapshot) -> Vec<Order> {
+        let Some(own) = self.own(snapshot) else { return Vec::new() };
+        let live = snapshot.state.live_jobs();
+        live.into_iter().flat_map(|job| orders_of(snapshot, own, job)).collect()
+    }
+
+    fn own(&self, snapshot: &Snapshot) -> Option<ValidatorId> {
+        snapshot.session_holder(&self.session_key?)
+    }
+
+    /// An escalated job's data are public: whoever watches must be able to run it again.
+    fn open_to_all(&self, snapshot: &Snapshot, job: JobId) {
+        let Some(request) = snapshot.state.requests.get(&job) else { return };
+        self.public.add_model(&self.duties.storage, request.spec.model_root);
+        self.public.add_input(&self.duties.storage, request.spec.input);
+    }
+
+    pub(crate) fn perform(&self, intent: Intent) {
+        match intent {
+            Intent::Fetch(artifact) => {
+                if self.network.try_tell(NetworkMail::FetchBlob(artifact)).is_err() {
+                    tracing::warn!(root = %artifact.root(), "fetch_not_taken");
+                }
+            }
+            Intent::Run(order) => self.execution.tell(ExecutionMail::Run(Box::new(order))),
+            Intent::Cancel(job) => self.execution.tell(ExecutionMail::Cancel(job)),
+            Intent::Submit { body, valid_until } => {
+                self.duties.submit(body, valid_until, self.height);
+            }
+            Intent::Pin(artifacts) => self.pin(&artifacts),
+            Intent::Note(height) => note(&self.duties.storage, actor_id::JOBS, height),
+        }
+    }
+
+    /// Keeps what open jobs need; manifests that are not here yet name files that are not either.
+    fn pin(&self, artifacts: &BTreeSet<Artifact>) {
+        let mut keys: BTreeSet<Digest> = BTreeSet::new();
+        for artifact in artifacts {
+            let root = artifact.root();
+            keys.insert(root);
+            if let Some(bytes) = blobs::read(&self.duties.storage, root) {
+                let file = match artifact {
+                    Artifact::Model(_) => {
+                        decode_canonical::<ModelManifest>(&bytes).map(|model| model.file)
+                    }
+                    Artifact::Input(_) => {
+                        decode_canonical::<InputManifest>(&bytes).map(|input| input.bundle)
+                    }
+                };
+                keys.extend(file.map(|file| file.sha256).ok());
+            }
+        }
+        let _pinned_next_time = self.duties.storage.pin_blobs(keys);
+    }
+}
+
+/// Our seats of one job that still have something to say.
+fn orders_of(snapshot: &Snapshot, own: ValidatorId, job: JobId) -> Vec<Order> {
+    let state = &snapshot.state;
+    let Some((head, request)) = state.jobs.get(&job).zip(state.requests.get(&job)) else {
+        return Vec::new();
+    };
+    let (level, reveal_closes) = match head.phase {
+        Phase::Commit(level) => (level, None),
+        Phase::Reveal(level) => (level, Some(head.deadline)),
+        _ => return Vec::new(),
+    };
+    let place = |number: u16| SeatRef { job, attempt: head.attempt, seat: number };
+    own_seats(head, own)
+        .filter_map(|number| {
+            let seat = state.seats.get(&place(number)).filter(|seat| seat.level == level)?;
+            let committed = match (seat.state, reveal_closes) {
+                (SeatState::Open, None) => None,
+                (SeatState::Committed(commit), _) => Some(commit.commit),
+                _ => return None,
+            };
+            Some(Order {
+                seat: place(number),
+                spec: request.spec.clone(),
+                commit_closes: head.deadline,
+                committed,
+                reveal_closes,
+            })
+        })
+        .collect()
+}
+
+fn own_seats(head: &JobHead, own: ValidatorId) -> impl Iterator<Item = u16> {
+    (0_u16..).zip(&head.seats).filter(move |(_, holder)| holder.validator == own).map(|(n, _)| n)
+}

@@ -1,0 +1,9 @@
+//! The bridge to the network: what actors want sent, what peers may have, and the transfers of
+//! models and inputs.
+
+pub(crate) mod actor;
+mod fetch;
+pub(crate) mod lanes;
+pub(crate) mod ports;
+
+pub use ports::PublicBlobs;

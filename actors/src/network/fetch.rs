@@ -1,0 +1,290 @@
+//! How a model or an input arrives: manifest, then chunks, from whoever has them. Pure.
+//!
+//! ```text
+//!  Wanted -ReadManifest-> here? --no--> Asking(manifest) --> CheckFile -> missing chunks
+//!                           |yes                                |            |
+//!                           `-----------------------------------`     Asking(chunks) -> Assemble -> Done
+//! ```
+//! Every piece is checked against the hash that names it before it is stored; a peer that sends
+//! another one is reported. A request that fails goes to the next peer; once every peer has failed
+//! it [`ROUNDS_MAX`] times over, the artifact is not to be had.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_arithmetic,
+        clippy::as_conversions
+    )
+)]
+
+use std::collections::BTreeMap;
+
+use net::{BlobRequest, PeerId};
+use protocol::codec::decode_canonical;
+use protocol::digest::{Digest, sha256};
+use protocol::manifest::{CHUNK_BYTES, FileDigest, InputManifest, ModelManifest};
+
+use crate::jobs::workflow::Artifact;
+
+/// Requests under way to one peer.
+const PER_PEER_MAX: usize = 4;
+/// Requests under way in all.
+const IN_FLIGHT_MAX: usize = 16;
+/// How often the whole list of peers is tried for one piece.
+const ROUNDS_MAX: usize = 4;
+
+/// What the shell does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Look for the manifest on disk; [`Fetcher::manifest_read`] answers.
+    ReadManifest(Artifact),
+    /// List the file's missing chunks; [`Fetcher::missing_listed`] answers.
+    CheckFile(Artifact, FileDigest),
+    /// Ask a peer; [`Fetcher::arrived`] answers.
+    Request(PeerId, BlobRequest),
+    /// Store a piece under its hash; for chunks [`Fetcher::stored`] answers.
+    Put(Artifact, Digest, Vec<u8>),
+    /// Join the chunks; [`Fetcher::assembled`] answers.
+    Assemble(Artifact, FileDigest),
+    /// The peer sent something else than the hash names.
+    Report(PeerId),
+    /// All of it is here, or it is not to be had.
+    Done(Artifact, bool),
+    /// Nobody to ask just now: call [`Fetcher::retry`] in a while.
+    Later,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    ReadingManifest,
+    AskingManifest,
+    CheckingFile(FileDigest),
+    AskingChunks { file: FileDigest, unstored: usize },
+    Assembling,
+}
+
+/// One piece that is being asked for.
+#[derive(Clone, Debug)]
+struct Piece {
+    artifact: Artifact,
+    /// What the bytes must hash to; nothing for manifests, whose root is checked by decoding.
+    chunk: Option<Digest>,
+    asked: Option<PeerId>,
+    tries: usize,
+}
+
+/// See the module. Ephemeral: after a restart jobs asks again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fetcher {
+    wanted: BTreeMap<Artifact, Stage>,
+    pieces: BTreeMap<(Digest, u64), Piece>,
+    peers: Vec<PeerId>,
+}
+
+impl Fetcher {
+    /// Replaces the list of peers, best first.
+    pub(crate) fn set_peers(&mut self, peers: Vec<PeerId>) {
+        self.peers = peers;
+    }
+
+    /// Starts fetching unless it is under way.
+    pub(crate) fn want(&mut self, artifact: Artifact) -> Vec<Action> {
+        if self.wanted.contains_key(&artifact) {
+            return Vec::new();
+        }
+        self.wanted.insert(artifact, Stage::ReadingManifest);
+        vec![Action::ReadManifest(artifact)]
+    }
+
+    /// The manifest was on disk, or not.
+    pub(crate) fn manifest_read(&mut self, artifact: Artifact, bytes: Option<Vec<u8>>) -> Vec<Action> {
+        if !matches!(self.wanted.get(&artifact), Some(Stage::ReadingManifest)) {
+            return Vec::new();
+        }
+        match bytes.and_then(|bytes| file_of(&artifact, &bytes)) {
+            Some(file) => self.check_file(artifact, file),
+            None => {
+                self.wanted.insert(artifact, Stage::AskingManifest);
+                let piece = Piece { artifact, chunk: None, asked: None, tries: 0 };
+                self.pieces.insert((artifact.root(), 0), piece);
+                self.ask()
+            }
+        }
+    }
+
+    /// The chunks that are not on disk.
+    pub(crate) fn missing_listed(&mut self, artifact: Artifact, missing: Option<Vec<Digest>>) -> Vec<Action> {
+        let Some(Stage::CheckingFile(file)) = self.wanted.get(&artifact) else { return Vec::new() };
+        let file = file.clone();
+        let Some(missing) = missing else { return self.done(artifact, false) };
+        if missing.is_empty() {
+            self.wanted.insert(artifact, Stage::Assembling);
+            return vec![Action::Assemble(artifact, file)];
+        }
+        let mut offset: u64 = 0;
+        let mut unstored: usize = 0;
+        for chunk in &file.chunks {
+            if missing.contains(chunk) {
+                let piece = Piece { artifact, chunk: Some(*chunk), asked: None, tries: 0 };
+                self.pieces.insert((file.sha256, offset), piece);
+                unstored = unstored.saturating_add(1);
+            }
+            offset = offset.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX));
+        }
+        self.wanted.insert(artifact, Stage::AskingChunks { file, unstored });
+        self.ask()
+    }
+
+    /// A peer answered; nothing if it did not have it or did not answer.
+    pub(crate) fn arrived(&mut self, peer: PeerId, request: BlobRequest, bytes: Option<Vec<u8>>) -> Vec<Action> {
+        let key = (request.key, request.offset);
+        let Some(piece) = self.pieces.get_mut(&key).filter(|piece| piece.asked == Some(peer)) else {
+            return Vec::new();
+        };
+        let (artifact, chunk) = (piece.artifact, piece.chunk);
+        piece.asked = None;
+        piece.tries = piece.tries.saturating_add(1);
+        let Some(bytes) = bytes else { return self.ask() };
+        let good = match chunk {
+            Some(chunk) => sha256(&bytes) == chunk,
+            None => file_of(&artifact, &bytes).is_some(),
+        };
+        if !good {
+            let mut actions = vec![Action::Report(peer)];
+            actions.extend(self.ask());
+            return actions;
+        }
+        self.pieces.remove(&key);
+        let name = chunk.unwrap_or(artifact.root());
+        let mut actions = vec![Action::Put(artifact, name, bytes.clone())];
+        if chunk.is_none()
+            && let Some(file) = file_of(&artifact, &bytes)
+        {
+            actions.extend(self.check_file(artifact, file));
+        }
+        actions.extend(self.ask());
+        actions
+    }
+
+    /// A request could not even be sent; [`Self::retry`] asks somebody else.
+    pub(crate) fn lost(&mut self, peer: PeerId, request: BlobRequest) {
+        let piece = self.pieces.get_mut(&(request.key, request.offset));
+        if let Some(piece) = piece.filter(|piece| piece.asked == Some(peer)) {
+            piece.asked = None;
+            piece.tries = piece.tries.saturating_add(1);
+        }
+    }
+
+    /// A chunk is on disk, or could not be stored.
+    pub(crate) fn stored(&mut self, artifact: Artifact, stored: bool) -> Vec<Action> {
+        let Some(Stage::AskingChunks { file, unstored }) = self.wanted.get_mut(&artifact) else {
+            return Vec::new();
+        };
+        if !stored {
+            return self.done(artifact, false);
+        }
+        *unstored = unstored.saturating_sub(1);
+        if *unstored > 0 {
+            return Vec::new();
+        }
+        let file = file.clone();
+        self.wanted.insert(artifact, Stage::Assembling);
+        vec![Action::Assemble(artifact, file)]
+    }
+
+    /// The file is whole, or could not be made.
+    pub(crate) fn assembled(&mut self, artifact: Artifact, whole: bool) -> Vec<Action> {
+        match self.wanted.get(&artifact) {
+            Some(Stage::Assembling) => self.done(artifact, whole),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Asks again what nobody was asked for.
+    pub(crate) fn retry(&mut self) -> Vec<Action> {
+        self.ask()
+    }
+
+    fn check_file(&mut self, artifact: Artifact, file: FileDigest) -> Vec<Action> {
+        self.wanted.insert(artifact, Stage::CheckingFile(file.clone()));
+        vec![Action::CheckFile(artifact, file)]
+    }
+
+    fn done(&mut self, artifact: Artifact, held: bool) -> Vec<Action> {
+        self.wanted.remove(&artifact);
+        self.pieces.retain(|_, piece| piece.artifact != artifact);
+        vec![Action::Done(artifact, held)]
+    }
+
+    /// Gives idle pieces to peers with room; gives up on pieces that everybody has failed.
+    fn ask(&mut self) -> Vec<Action> {
+        let most = ROUNDS_MAX.saturating_mul(self.peers.len().max(1));
+        let hopeless = self.pieces.values().find(|piece| piece.asked.is_none() && piece.tries >= most);
+        if let Some(artifact) = hopeless.map(|piece| piece.artifact) {
+            let mut actions = self.done(artifact, false);
+            actions.extend(self.ask());
+            return actions;
+        }
+        let mut load: BTreeMap<PeerId, usize> = BTreeMap::new();
+        let mut total: usize = 0;
+        for peer in self.pieces.values().filter_map(|piece| piece.asked) {
+            let count = load.entry(peer).or_default();
+            *count = count.saturating_add(1);
+            total = total.saturating_add(1);
+        }
+        let mut actions = Vec::new();
+        let mut idle = false;
+        for ((key, offset), piece) in &mut self.pieces {
+            if piece.asked.is_some() {
+                continue;
+            }
+            let choice = pick(&self.peers, piece.tries, &load).filter(|_| total < IN_FLIGHT_MAX);
+            let Some(peer) = choice else {
+                idle = true;
+                continue;
+            };
+            piece.asked = Some(peer);
+            let count = load.entry(peer).or_default();
+            *count = count.saturating_add(1);
+            total = total.saturating_add(1);
+            actions.push(Action::Request(peer, BlobRequest { key: *key, offset: *offset }));
+        }
+        // With requests under way their answers bring us back here; without, only time does.
+        if idle && total == 0 {
+            for piece in self.pieces.values_mut() {
+                piece.tries = piece.tries.saturating_add(1);
+            }
+            actions.push(Action::Later);
+        }
+        actions
+    }
+}
+
+/// The peer whose turn it is, or the next one with room.
+fn pick(peers: &[PeerId], tries: usize, load: &BTreeMap<PeerId, usize>) -> Option<PeerId> {
+    let start = tries.checked_rem(peers.len())?;
+    let has_room = |peer: &&PeerId| load.get(*peer).is_none_or(|count| *count < PER_PEER_MAX);
+    peers.iter().cycle().skip(start).take(peers.len()).find(has_room).copied()
+}
+
+/// The file that a manifest names, if the manifest is the one with this root and makes sense.
+pub(crate) fn file_of(artifact: &Artifact, manifest: &[u8]) -> Option<FileDigest> {
+    match artifact {
+        Artifact::Model(root) => {
+            let model: ModelManifest = decode_canonical(manifest).ok()?;
+            (model.root() == *root && model.check().is_ok()).then_some(model.file)
+        }
+        Artifact::Input(root) => {
+            let input: InputManifest = decode_canonical(manifest).ok()?;
+            (input.root() == *root && input.check().is_ok()).then_some(input.bundle)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

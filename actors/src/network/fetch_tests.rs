@@ -1,0 +1,117 @@
+//! The road of an artifact, peer by peer.
+
+use protocol::codec::encode;
+use protocol::manifest::{InputTensor, MANIFEST_VERSION};
+use protocol::result::Dtype;
+
+use super::*;
+
+fn peer() -> PeerId {
+    PeerId::random()
+}
+
+/// An input of three chunks, its artifact and its manifest.
+fn input() -> (Artifact, InputManifest, Vec<u8>) {
+    let bytes: Vec<u8> = (0..CHUNK_BYTES * 2 + 4).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let manifest = InputManifest {
+        version: MANIFEST_VERSION,
+        inputs: vec![InputTensor {
+            name: "x".to_owned(),
+            dtype: Dtype::F32,
+            dims: vec![u64::try_from(bytes.len() / 4).unwrap()],
+            offset: 0,
+        }],
+        bundle: FileDigest::of(&bytes),
+    };
+    (Artifact::Input(manifest.root()), manifest, bytes)
+}
+
+fn request(key: Digest, chunk: usize) -> BlobRequest {
+    BlobRequest { key, offset: u64::try_from(chunk * CHUNK_BYTES).unwrap() }
+}
+
+fn chunk(bytes: &[u8], index: usize) -> Vec<u8> {
+    bytes[index * CHUNK_BYTES..bytes.len().min((index + 1) * CHUNK_BYTES)].to_vec()
+}
+
+#[test]
+fn what_is_here_is_not_fetched() {
+    let (artifact, manifest, _) = input();
+    let mut fetcher = Fetcher::default();
+    assert_eq!(fetcher.want(artifact), [Action::ReadManifest(artifact)]);
+    assert_eq!(fetcher.want(artifact), []);
+    let bundle = manifest.bundle.clone();
+    let check = Action::CheckFile(artifact, bundle.clone());
+    assert_eq!(fetcher.manifest_read(artifact, Some(encode(&manifest))), [check]);
+    assert_eq!(fetcher.missing_listed(artifact, Some(vec![])), [Action::Assemble(artifact, bundle)]);
+    assert_eq!(fetcher.assembled(artifact, true), [Action::Done(artifact, true)]);
+}
+
+#[test]
+fn pieces_come_from_peers_and_are_checked() {
+    let (artifact, manifest, bytes) = input();
+    let (good, liar) = (peer(), peer());
+    let mut fetcher = Fetcher::default();
+    fetcher.set_peers(vec![liar, good]);
+    fetcher.want(artifact);
+    let root = BlobRequest { key: artifact.root(), offset: 0 };
+    assert_eq!(fetcher.manifest_read(artifact, None), [Action::Request(liar, root)]);
+    assert_eq!(
+        fetcher.arrived(liar, root, Some(vec![1, 2, 3])),
+        [Action::Report(liar), Action::Request(good, root)]
+    );
+    assert_eq!(fetcher.arrived(liar, root, Some(encode(&manifest))), [], "nobody asked it again");
+    let actions = fetcher.arrived(good, root, Some(encode(&manifest)));
+    assert_eq!(
+        actions,
+        [
+            Action::Put(artifact, artifact.root(), encode(&manifest)),
+            Action::CheckFile(artifact, manifest.bundle.clone())
+        ]
+    );
+    let file = manifest.bundle;
+    let missing = vec![file.chunks[0], file.chunks[2]];
+    assert_eq!(
+        fetcher.missing_listed(artifact, Some(missing)),
+        [
+            Action::Request(liar, request(file.sha256, 0)),
+            Action::Request(liar, request(file.sha256, 2))
+        ]
+    );
+    let wrong = fetcher.arrived(liar, request(file.sha256, 2), Some(chunk(&bytes, 0)));
+    assert_eq!(wrong, [Action::Report(liar), Action::Request(good, request(file.sha256, 2))]);
+    let put = fetcher.arrived(good, request(file.sha256, 2), Some(chunk(&bytes, 2)));
+    assert_eq!(put, [Action::Put(artifact, file.chunks[2], chunk(&bytes, 2))]);
+    assert_eq!(fetcher.stored(artifact, true), []);
+    fetcher.arrived(liar, request(file.sha256, 0), Some(chunk(&bytes, 0)));
+    assert_eq!(fetcher.stored(artifact, true), [Action::Assemble(artifact, file)]);
+}
+
+#[test]
+fn what_nobody_has_is_given_up() {
+    let (artifact, ..) = input();
+    let peers = [peer(), peer()];
+    let mut fetcher = Fetcher::default();
+    fetcher.set_peers(peers.to_vec());
+    fetcher.want(artifact);
+    let root = BlobRequest { key: artifact.root(), offset: 0 };
+    let mut actions = fetcher.manifest_read(artifact, None);
+    for asked in 0..ROUNDS_MAX * peers.len() {
+        assert_eq!(actions, [Action::Request(peers[asked % 2], root)]);
+        actions = fetcher.arrived(peers[asked % 2], root, None);
+    }
+    assert_eq!(actions, [Action::Done(artifact, false)]);
+}
+
+#[test]
+fn nobody_to_ask_ends_too() {
+    let (artifact, ..) = input();
+    let mut fetcher = Fetcher::default();
+    fetcher.want(artifact);
+    let mut actions = fetcher.manifest_read(artifact, None);
+    for _ in 0..ROUNDS_MAX {
+        assert_eq!(actions, [Action::Later]);
+        actions = fetcher.retry();
+    }
+    assert_eq!(actions, [Action::Done(artifact, false)]);
+}
