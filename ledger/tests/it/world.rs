@@ -1,6 +1,8 @@
 //! A small chain under test: keys, a genesis, blocks, and validators that behave as told.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use ledger::execution::SeatState;
 use ledger::jobs::Phase;
@@ -19,8 +21,20 @@ use protocol::tx::{
 };
 use protocol::units::{Amount, Fuel, Height, TimeMs};
 
-pub(crate) fn key(name: &str) -> SecretKey {
-    SecretKey::from_bytes(sha256(name.as_bytes()).as_bytes()).unwrap()
+thread_local! {
+    /// Making a key costs a multiplication on the curve; names are few.
+    static KEYS: RefCell<BTreeMap<String, Rc<SecretKey>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+pub(crate) fn key(name: &str) -> Rc<SecretKey> {
+    KEYS.with_borrow_mut(|keys| {
+        if let Some(key) = keys.get(name) {
+            return Rc::clone(key);
+        }
+        let key = Rc::new(SecretKey::from_bytes(sha256(name.as_bytes()).as_bytes()).unwrap());
+        keys.insert(name.to_owned(), Rc::clone(&key));
+        key
+    })
 }
 
 pub(crate) fn address(name: &str) -> Address {
