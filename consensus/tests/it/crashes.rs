@@ -155,3 +155,23 @@ fn malformed_record_halts() {
     let (_, effects) = Machine::boot(node.start_values(|_| crate::world::members(4))).unwrap();
     assert!(effects.contains(&Effect::Halt(Halt::Record)));
 }
+
+/// Goal: the oracle can fail. A node that loses its log and sign-state signs a slot twice, and the
+/// world notices.
+#[test]
+#[should_panic(expected = "O3")]
+fn lost_log_and_sign_state_double_sign() {
+    for seed in 0..20 {
+        let mut world = World::new(4, seed, Faults::default());
+        world.boot_all();
+        for _ in 0..30 {
+            let pause = world.draw(400);
+            world.run_for(pause);
+            let victim = world.draw(4) as usize;
+            world.nodes[victim].crash(0);
+            world.nodes[victim].log.clear();
+            world.nodes[victim].mark = None;
+            world.boot(victim);
+        }
+    }
+}
