@@ -332,6 +332,15 @@ pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
     let public = PublicBlobs::default();
     let views = Views { window, snapshots: snapshots.clone() };
     let role = net.role;
+    let session = keys.session.map(Arc::new);
+    let mut net = net;
+    if let Some(session) = session.as_ref().filter(|_| net.proof.is_none())
+        && let Some(validator) = first.session_holder(&session.public())
+    {
+        let (peer, now) = (net.node_key.peer_id(), wall.now().0);
+        let proof = net::Proof::sign(session, &genesis.chain_id, role, validator, peer, now);
+        net.proof = Some(proof);
+    }
     let (net, lanes) = net::start(
         net,
         Ports {
@@ -342,7 +351,6 @@ pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
         },
         metrics.net.clone(),
     )?;
-    let session = keys.session.map(Arc::new);
     let means = Means {
         chain: genesis.chain_id,
         validator: consensus_key.and_then(|key| first.state.key_holder(&key)),
