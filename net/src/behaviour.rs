@@ -132,7 +132,8 @@ fn requests(service: Service, prefix: &str) -> Requests {
         .unwrap_or_else(|_| StreamProtocol::new("/palisade/invalid"));
     let config = request_response::Config::default()
         .with_request_timeout(service.timeout())
-        .with_max_concurrent_streams(service.streams_max());
+        // libp2p counts both directions together; ours must not crowd out theirs.
+        .with_max_concurrent_streams(2 * service.streams_max());
     Requests::with_codec(
         FrameCodec(service),
         [(protocol, ProtocolSupport::Full)],

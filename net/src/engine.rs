@@ -51,7 +51,7 @@ use crate::start::Ports;
 use crate::topic::{Topic, Topics};
 use crate::verify::{Done, Pool};
 
-use self::ask::Asked;
+use self::ask::{Asked, Waiting};
 use self::serve::Served;
 
 /// Items of each sort that one turn handles.
@@ -109,6 +109,7 @@ pub(crate) struct Engine {
     proof: Option<Proof>,
     dirty: BTreeSet<(Height, Round)>,
     asked: HashMap<(Service, OutboundRequestId), Asked>,
+    waiting: HashMap<(PeerId, Service), VecDeque<Waiting>>,
     blobs_in_flight: usize,
     listening: Vec<Multiaddr>,
     bans_changed: bool,
@@ -175,6 +176,7 @@ impl Engine {
             speakers: BTreeMap::new(),
             dirty: BTreeSet::new(),
             asked: HashMap::new(),
+            waiting: HashMap::new(),
             blobs_in_flight: 0,
             listening: Vec::new(),
             bans_changed: false,

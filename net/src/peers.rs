@@ -1,6 +1,6 @@
 //! Who is connected, and what we know about them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use libp2p::multiaddr::Protocol;
@@ -13,6 +13,7 @@ use crate::messages::Tip;
 use crate::proof::Proof;
 use crate::role::Role;
 use crate::tap::Standing;
+use crate::topic::Topic;
 
 /// A validator that the chain admits now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct PeerRow {
     pub score: f64,
     /// Messages and requests above quota on this connection.
     pub rate_limited: u64,
+    /// Gossip topics it has told us it wants; before that nothing is sent to it.
+    pub topics: usize,
     /// `open`, `muted` or `quarantined`.
     pub standing: &'static str,
 }
@@ -100,6 +103,7 @@ pub(crate) struct Peer {
     pub(crate) rate_limited: u64,
     pub(crate) blobs_in_flight: usize,
     pub(crate) silent_windows: u32,
+    pub(crate) topics: BTreeSet<Topic>,
     /// No hint of this peer is passed on before that.
     pub(crate) hint_at: Duration,
 }
@@ -138,6 +142,7 @@ impl Peers {
             rate_limited: 0,
             blobs_in_flight: 0,
             silent_windows: 0,
+            topics: BTreeSet::new(),
             hint_at: Duration::ZERO,
         });
         entry.connections.push(connection);

@@ -67,6 +67,7 @@ impl Engine {
         let Some(Asked { peer, question, .. }) = self.take_asked(service, id) else {
             return;
         };
+        self.ask_next(peer, service);
         self.metrics
             .bytes
             .with_label_values(&[INBOUND])
@@ -139,6 +140,7 @@ impl Engine {
         let Some(Asked { peer, question, .. }) = self.take_asked(service, id) else {
             return;
         };
+        self.ask_next(peer, service);
         let outcome = match error {
             OutboundFailure::Timeout => "timeout",
             OutboundFailure::Io(error) if is_broken(error) => {

@@ -34,6 +34,16 @@ pub(super) struct Asked {
     pub(super) since: Duration,
 }
 
+/// A question for which there is no stream yet.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    bytes: Vec<u8>,
+    question: Question,
+}
+
+/// Questions that may wait for one peer and protocol.
+const WAITING_MAX: usize = 16;
+
 impl Question {
     pub(super) const fn service(&self) -> Service {
         match self {
@@ -69,15 +79,32 @@ impl Engine {
             self.unanswered(peer, question, FetchFailure::NoAnswer);
             return;
         }
+        let on_the_way = self
+            .asked
+            .iter()
+            .filter(|((of, _), asked)| *of == service && asked.peer == peer)
+            .count();
+        if on_the_way < service.streams_max() {
+            self.send(peer, bytes, question);
+            return;
+        }
+        let waiting = self.waiting.entry((peer, service)).or_default();
+        if waiting.len() < WAITING_MAX {
+            waiting.push_back(Waiting { bytes, question });
+        } else {
+            self.metrics.request(service, "failed");
+            self.unanswered(peer, question, FetchFailure::NoAnswer);
+        }
+    }
+
+    fn send(&mut self, peer: PeerId, bytes: Vec<u8>, question: Question) {
+        let service = question.service();
         self.metrics
             .bytes
             .with_label_values(&[OUTBOUND])
             .inc_by(bytes.len() as u64);
-        let id = self
-            .swarm
-            .behaviour_mut()
-            .requests(service)
-            .send_request(&peer, Request::Bytes(bytes));
+        let requests = self.swarm.behaviour_mut().requests(service);
+        let id = requests.send_request(&peer, Request::Bytes(bytes));
         let since = self.now();
         self.asked.insert(
             (service, id),
@@ -87,6 +114,29 @@ impl Engine {
                 since,
             },
         );
+    }
+
+    /// A stream is free again: the next question may go. If the peer is gone, all are given up.
+    pub(super) fn ask_next(&mut self, peer: PeerId, service: Service) {
+        if !self.peers.is_greeted(&peer) {
+            for Waiting { question, .. } in
+                self.waiting.remove(&(peer, service)).unwrap_or_default()
+            {
+                self.metrics.request(service, "failed");
+                self.unanswered(peer, question, FetchFailure::NoAnswer);
+            }
+            return;
+        }
+        let Some(waiting) = self.waiting.get_mut(&(peer, service)) else {
+            return;
+        };
+        let next = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(&(peer, service));
+        }
+        if let Some(Waiting { bytes, question }) = next {
+            self.ask(peer, bytes, question);
+        }
     }
 
     pub(super) fn send_hello(&mut self, peer: PeerId) {

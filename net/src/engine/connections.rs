@@ -89,13 +89,28 @@ impl Engine {
     }
 
     fn on_gossip(&mut self, event: gossipsub::Event) {
-        if let gossipsub::Event::Message {
-            propagation_source,
-            message_id,
-            message,
-        } = event
-        {
-            self.on_message(propagation_source, message_id, message);
+        match event {
+            gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => self.on_message(propagation_source, message_id, message),
+            gossipsub::Event::Subscribed { peer_id, topic } => {
+                if let (Some(topic), Some(entry)) =
+                    (self.topics.find(&topic), self.peers.get_mut(&peer_id))
+                {
+                    entry.topics.insert(topic);
+                    self.refresh_view();
+                }
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } => {
+                if let (Some(topic), Some(entry)) =
+                    (self.topics.find(&topic), self.peers.get_mut(&peer_id))
+                {
+                    entry.topics.remove(&topic);
+                }
+            }
+            gossipsub::Event::GossipsubNotSupported { .. } | gossipsub::Event::SlowPeer { .. } => {}
         }
     }
 

@@ -250,6 +250,7 @@ impl Engine {
             connected_seconds: now.saturating_sub(peer.since).as_secs(),
             score: self.ladder.score(&id, now),
             rate_limited: peer.rate_limited,
+            topics: peer.topics.len(),
             standing: match peer.standing() {
                 Standing::Stranger => "stranger",
                 Standing::Open => "open",

@@ -105,6 +105,44 @@ fn chunks_of_a_blob_and_who_may_have_them() {
 }
 
 #[test]
+fn more_questions_than_streams_are_all_answered() {
+    let mut nodes = cluster(2, Carrier::Quic);
+    let peer = nodes[0].handle.peer_id();
+    // Two streams; the others wait for one.
+    for _ in 0..12 {
+        nodes[1]
+            .handle
+            .fetch_body(peer, BlockId(sha256(b"missing")))
+            .unwrap();
+    }
+    for _ in 0..12 {
+        assert_eq!(body(&mut nodes[1]), None);
+    }
+    nodes[0].wait_metric(
+        "p2p_requests_total",
+        &[("protocol", "body"), ("outcome", "served")],
+        |count| count == 12.0,
+    );
+}
+
+#[test]
+fn questions_to_a_peer_that_leaves_are_all_answered() {
+    let mut nodes = cluster(2, Carrier::Quic);
+    let mut asking = nodes.pop().unwrap();
+    let leaving = nodes.pop().unwrap();
+    for _ in 0..12 {
+        asking
+            .handle
+            .fetch_body(leaving.handle.peer_id(), BlockId(sha256(b"x")))
+            .unwrap();
+    }
+    drop(leaving);
+    for _ in 0..12 {
+        assert_eq!(body(&mut asking), None);
+    }
+}
+
+#[test]
 fn questions_to_nobody_are_answered_at_once() {
     let mut node = Node::start(config(1, Carrier::Quic));
     let nobody = PeerId::random();

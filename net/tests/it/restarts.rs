@@ -26,15 +26,17 @@ fn second_life_is_heard_before_the_first_is_buried() {
 
     guest.static_peers = vec![host.address()];
     let mut second = Node::start(guest);
-    second.wait("greeted again", |view| view.peers.len() == 1);
+    second.wait_for_peers(1);
     host.wait("the old connection is gone", |view| {
         view.peers.len() == 1 && view.peers[0].connected_seconds < 5
     });
+    second.wait_for_peers(1);
     second
         .handle
         .broadcast_vote(&vote(2, 7, 0, b"back"))
         .unwrap();
     assert_eq!(host.next_vote().height.0, 7);
+    host.wait_for_peers(1);
     host.handle
         .broadcast_vote(&vote(1, 8, 0, b"welcome"))
         .unwrap();

@@ -291,7 +291,9 @@ impl Node {
     }
 
     pub(crate) fn wait_for_peers(&self, count: usize) {
-        self.wait("peers", |view| view.peers.len() == count);
+        self.wait("peers that listen", |view| {
+            view.peers.iter().filter(|row| row.topics == 4).count() == count
+        });
     }
 
     /// The next consensus event that `pick` takes; others are passed over.
@@ -408,7 +410,7 @@ pub(crate) fn cluster(count: u8, carrier: Carrier) -> Vec<Node> {
         node.wait("all greeted as validators", |view| {
             view.peers
                 .iter()
-                .filter(|row| row.validator.is_some())
+                .filter(|row| row.validator.is_some() && row.topics == 4)
                 .count()
                 == usize::from(count) - 1
         });
