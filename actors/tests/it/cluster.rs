@@ -175,7 +175,7 @@ impl Cluster {
         cluster
     }
 
-    fn home(&self, index: usize) -> PathBuf {
+    pub(crate) fn home(&self, index: usize) -> PathBuf {
         self.dir.path().join(format!("node-{}", index + 1))
     }
 

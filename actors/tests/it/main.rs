@@ -3,3 +3,6 @@
 
 mod cluster;
 mod commits;
+mod double_vote;
+mod paid_job;
+mod restarted;
