@@ -316,8 +316,8 @@ pub(crate) enum Arg<'a> {
 
 /// Tries one raw system call and gives the kernel's answer; the attack suite lives on this.
 ///
-/// Only the suite's own table reaches it. The table contains no call that unmaps, remaps or
-/// overwrites memory of this process: what the kernel may write goes to a zeroed scratch page.
+/// Only the suite's own table reaches it, and the table contains no call that unmaps, remaps or
+/// writes memory of this process.
 pub(crate) fn attempt(number: i64, arguments: &[Arg<'_>]) -> Errno<i64> {
     let mut raw = [0i64; 6];
     for (slot, argument) in raw.iter_mut().zip(arguments) {
