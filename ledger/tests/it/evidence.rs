@@ -301,3 +301,25 @@ fn nonces_of_reporting_wallets_advance() {
     assert_eq!(tx.message().key_kind, KeyKind::Wallet);
     assert_eq!(world.refused(tx).code(), "tx.stale_nonce");
 }
+
+/// The block limit alone, time being long past: forty blocks are in, forty-one are out.
+#[test]
+fn the_block_limit_is_inclusive() {
+    let mut params = Params::local();
+    params.evidence_age_ms.0 = 1;
+    let mut world = World::with(
+        params,
+        &[("alice", 1_000), ("bob", 1_000), ("mallory", 1_000)],
+    );
+    world.blocks(40);
+    let tx = double_vote(&world, "mallory", Height(1));
+    assert_eq!(world.state.admit(&tx).err(), None);
+    let older = world.wallet(
+        "rich",
+        TxBody::SubmitEvidence(votes(&world, "mallory", Height(0))),
+    );
+    assert!(world.state.admit(&older).is_err(), "no block, no votes");
+    world.blocks(1);
+    let tx = double_vote(&world, "mallory", Height(1));
+    assert_eq!(world.refused(tx), TxError::EvidenceExpired);
+}

@@ -537,3 +537,79 @@ fn events_tell_the_whole_set_story() {
     });
     assert_eq!(escalated, Some((3, 1)));
 }
+
+/// Two of three equal stakes are exactly two thirds: not more, so nothing is decided. Nobody is left to
+/// be a juror, so the tally is at once.
+#[test]
+fn exactly_two_thirds_decide_nothing() {
+    let mut world = World::with(Params::local(), &[("a", 1_000), ("b", 1_000), ("c", 1_000)]);
+    world.conduct.insert("a".to_owned(), Conduct::Lie(9));
+    let job = world.submit(world.spec("m"));
+    assert_eq!(world.run(job), Phase::Ambiguous);
+    let reveals = world.height();
+    assert_eq!(head(&world, job).deadline, reveals);
+    assert!(!world.names_of_events(job).contains(&"Slashed"));
+    assert_eq!(
+        world
+            .names_of_events(job)
+            .iter()
+            .filter(|n| **n == "CommitWindow")
+            .count(),
+        1
+    );
+    assert_eq!(world.row("a").bonded, Amount::pal(1_000));
+}
+
+/// Half of a committee refuted is not most of it: both are slashed, no cohort freezes.
+#[test]
+fn half_a_committee_refuted_is_slashed() {
+    let stakes: Vec<(&str, u64)> = ["a", "b", "c", "d", "e", "f", "g", "h"]
+        .iter()
+        .map(|name| (*name, 1_000))
+        .collect();
+    let mut world = World::with(Params::local(), &stakes);
+    let mut spec = world.spec("m");
+    spec.k = 4;
+    spec.max_price = world.state.params().price_min(4, spec.fuel_limit);
+    let job = world.submit(spec);
+    world.blocks(2);
+    let names: Vec<_> = head(&world, job)
+        .seats
+        .iter()
+        .map(|seat| world.name_of(&seat.validator))
+        .collect();
+    world.conduct.insert(names[0].clone(), Conduct::Lie(7));
+    world.conduct.insert(names[1].clone(), Conduct::Lie(7));
+    assert_eq!(world.run(job), Phase::Resolved);
+    assert_eq!(world.row(&names[0]).bonded, Amount::pal(950));
+    assert_eq!(world.row(&names[1]).bonded, Amount::pal(950));
+    assert!(world.state.cohorts.is_empty());
+}
+
+#[test]
+fn neither_the_clients_nor_the_sponsors_validator_sits() {
+    let stakes: Vec<(&str, u64)> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .map(|name| (*name, 1_000))
+        .collect();
+    let mut world = World::with(Params::local(), &stakes);
+    let (client, payer) = ("a/operator", "b/operator");
+    let spec = world.spec("m");
+    let nonce = world.state.account(&address(client)).nonce;
+    let job = spec.job_id(&world.chain(), &address(client), nonce);
+    let signature = key(payer).sign(&sponsor_digest(&job));
+    let sponsor = Some(Sponsor {
+        key: key(payer).public(),
+        signature,
+    });
+    let tx = world.wallet(client, TxBody::SubmitJob(SubmitJob { spec, sponsor }));
+    world.block(&[tx]);
+    world.blocks(2);
+    let mut names: Vec<_> = head(&world, job)
+        .seats
+        .iter()
+        .map(|seat| world.name_of(&seat.validator))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["c", "d", "e"]);
+}
