@@ -53,7 +53,7 @@ impl Room {
     }
 }
 
-/// Fee per byte as a fraction that never rounds: milli-upal would, ties go to the earlier arrival.
+/// Fee per byte, in 2^-20 upal so that close offers differ; ties go to the earlier arrival.
 fn rank(tx: &Verified<Tx>, place: usize) -> (u128, std::cmp::Reverse<usize>) {
     let len = u128::try_from(tx.byte_len()).unwrap_or(u128::MAX).max(1);
     let fee = u128::from(tx.message().fee.0).saturating_mul(1 << 20);

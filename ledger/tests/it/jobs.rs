@@ -215,7 +215,7 @@ fn no_majority_is_ambiguous_and_slashes_nobody() {
     }
 }
 
-/// Five of seven seats of a committee... here two of three: most of the committee is refuted.
+/// Two of three seats are refuted by the whole set: three times, the last one for ever.
 #[test]
 fn a_refuted_majority_freezes_the_cohort_and_slashes_nobody() {
     let stakes = [
@@ -230,7 +230,6 @@ fn a_refuted_majority_freezes_the_cohort_and_slashes_nobody() {
     ];
     let mut world = World::with(Params::local(), &stakes);
     let mut times = 0;
-    let mut last = None;
     for expected in [1_000_u64, 1_000, u64::MAX] {
         let job = world.submit(world.spec("m"));
         world.blocks(2);
@@ -267,7 +266,6 @@ fn a_refuted_majority_freezes_the_cohort_and_slashes_nobody() {
         let other = world.submit(world.spec("another model"));
         world.conduct.clear();
         assert_eq!(world.run(other), Phase::Settled, "the scope is one model");
-        last = Some(names[..2].to_vec());
         if expected != u64::MAX {
             world.blocks(1_000);
             let job = world.submit(world.spec("m"));
@@ -282,7 +280,6 @@ fn a_refuted_majority_freezes_the_cohort_and_slashes_nobody() {
             world.run(job);
         }
     }
-    assert!(last.is_some());
 }
 
 #[test]
