@@ -27,7 +27,11 @@ pub(crate) fn actix_stays_home(tree: &Tree) -> Vec<Violation> {
                 line.starts_with("actix")
             };
             if uses {
-                found.push(violation(path, number, "actix is a shell of actors/ and node/ only"));
+                found.push(violation(
+                    path,
+                    number,
+                    "actix is a shell of actors/ and node/ only",
+                ));
             }
         }
     }
@@ -42,8 +46,13 @@ pub(crate) fn sends_stay_in_the_mailbox(tree: &Tree) -> Vec<Violation> {
             continue;
         }
         for (number, line) in lines(text) {
-            if !is_comment(line) && (line.contains(".do_send(") || line.contains(".notify_later(")) {
-                found.push(violation(path, number, "use mailbox::Outbox: this ignores capacity"));
+            if !is_comment(line) && (line.contains(".do_send(") || line.contains(".notify_later("))
+            {
+                found.push(violation(
+                    path,
+                    number,
+                    "use mailbox::Outbox: this ignores capacity",
+                ));
             }
         }
     }
@@ -51,9 +60,21 @@ pub(crate) fn sends_stay_in_the_mailbox(tree: &Tree) -> Vec<Violation> {
 }
 
 pub(crate) fn workflows_are_pure(tree: &Tree) -> Vec<Violation> {
-    let banned = ["actix", "tokio", "std::time", "HashMap", "HashSet", ".sum(", "async fn", "std::fs"];
+    let banned = [
+        "actix",
+        "tokio",
+        "std::time",
+        "HashMap",
+        "HashSet",
+        ".sum(",
+        "async fn",
+        "std::fs",
+    ];
     let mut found = Vec::new();
-    for (path, text) in tree.rust().filter(|(path, _)| path.ends_with("/workflow.rs")) {
+    for (path, text) in tree
+        .rust()
+        .filter(|(path, _)| path.ends_with("/workflow.rs"))
+    {
         for (number, line) in lines(text) {
             for word in banned {
                 if !is_comment(line) && line.contains(word) {
@@ -73,7 +94,11 @@ pub(crate) fn folders_are_whole(tree: &Tree) -> Vec<Violation> {
         for file in FOUR {
             let path = format!("actors/src/{domain}/{file}");
             if !paths.contains(path.as_str()) {
-                found.push(violation(&path, 0, "an actor is a folder of exactly four files"));
+                found.push(violation(
+                    &path,
+                    0,
+                    "an actor is a folder of exactly four files",
+                ));
             }
         }
     }

@@ -3,7 +3,13 @@
 use crate::tree::{Tree, Violation, lines, violation};
 
 /// Names that say nothing.
-const BANNED: [&str; 5] = ["utils.rs", "util.rs", "helpers.rs", "common.rs", "manager.rs"];
+const BANNED: [&str; 5] = [
+    "utils.rs",
+    "util.rs",
+    "helpers.rs",
+    "common.rs",
+    "manager.rs",
+];
 
 pub(crate) fn names_and_leftovers(tree: &Tree) -> Vec<Violation> {
     // Put together here, so that this file does not break its own rule.
@@ -23,10 +29,18 @@ pub(crate) fn names_and_leftovers(tree: &Tree) -> Vec<Violation> {
         }
         for (number, line) in lines(text) {
             if marks.iter().any(|mark| line.contains(mark.as_str())) || line.contains("todo!(") {
-                found.push(violation(path, number, "nothing is left for later in the code"));
+                found.push(violation(
+                    path,
+                    number,
+                    "nothing is left for later in the code",
+                ));
             }
             if line.trim_start().starts_with("#[ignore") {
-                found.push(violation(path, number, "a test that is ignored proves nothing"));
+                found.push(violation(
+                    path,
+                    number,
+                    "a test that is ignored proves nothing",
+                ));
             }
         }
     }

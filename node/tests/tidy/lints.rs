@@ -20,7 +20,9 @@ pub(crate) fn pure_block(tree: &Tree) -> Vec<Violation> {
     let roots = PURE.map(|name| format!("{name}/src/lib.rs"));
     let mut found = Vec::new();
     for root in roots {
-        let Some(text) = tree.text(&root) else { continue };
+        let Some(text) = tree.text(&root) else {
+            continue;
+        };
         for lint in DENIED.iter().filter(|lint| !text.contains(**lint)) {
             found.push(violation(&root, 1, format!("a pure crate denies {lint}")));
         }
@@ -31,7 +33,9 @@ pub(crate) fn pure_block(tree: &Tree) -> Vec<Violation> {
 pub(crate) fn clippy_files(tree: &Tree) -> Vec<Violation> {
     let text = |name: &str| tree.text(&format!("{name}/clippy.toml"));
     let first = text(PURE[0]);
-    let differing = PURE.iter().filter(|name| text(name).is_none() || text(name) != first);
+    let differing = PURE
+        .iter()
+        .filter(|name| text(name).is_none() || text(name) != first);
     differing
         .map(|name| {
             let reason = "the pure crates carry one clippy.toml, byte for byte";
@@ -46,7 +50,11 @@ pub(crate) fn unsafe_code(tree: &Tree) -> Vec<Violation> {
         let root = path.ends_with("/src/lib.rs") || path.ends_with("/src/main.rs");
         let excepted = path.starts_with("sandbox/");
         if root && !excepted && !text.contains("#![forbid(unsafe_code)]") {
-            found.push(violation(path, 1, "every crate but sandbox forbids unsafe code"));
+            found.push(violation(
+                path,
+                1,
+                "every crate but sandbox forbids unsafe code",
+            ));
         }
         if path.starts_with("node/tests/tidy/") {
             continue;
@@ -68,11 +76,19 @@ fn unexplained(path: &str, text: &str) -> Vec<Violation> {
             continue;
         }
         if !path.starts_with("sandbox/") || !UNSAFE.contains(&file) {
-            found.push(violation(path, number, "unsafe code stands in four files of sandbox only"));
+            found.push(violation(
+                path,
+                number,
+                "unsafe code stands in four files of sandbox only",
+            ));
         }
         let above = &all[number.saturating_sub(8)..number];
         if !above.iter().any(|line| line.contains("SAFETY:")) {
-            found.push(violation(path, number, "an unsafe block says why it is sound"));
+            found.push(violation(
+                path,
+                number,
+                "an unsafe block says why it is sound",
+            ));
         }
     }
     found

@@ -8,10 +8,17 @@ const CONTROLS: &str = "docs/security/controls.md";
 
 /// Every `crate::test` in the controls' table exists as a test function.
 pub(crate) fn controls_name_tests(tree: &Tree) -> Vec<Violation> {
-    let Some(text) = tree.text(CONTROLS) else { return Vec::new() };
+    let Some(text) = tree.text(CONTROLS) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for (number, line) in lines(text).filter(|(_, line)| line.starts_with('|')) {
-        for name in line.split('`').skip(1).step_by(2).filter(|name| name.contains("::")) {
+        for name in line
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| name.contains("::"))
+        {
             let (place, test) = name.rsplit_once("::").unwrap_or_default();
             let place = place.split("::").next().unwrap_or_default();
             let defined = tree.rust().any(|(path, text)| {
@@ -28,7 +35,10 @@ pub(crate) fn controls_name_tests(tree: &Tree) -> Vec<Violation> {
 
 pub(crate) fn seccomp_entries(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (path, text) in tree.files().filter(|(path, _)| path.starts_with("sandbox/profiles/")) {
+    for (path, text) in tree
+        .files()
+        .filter(|(path, _)| path.starts_with("sandbox/profiles/"))
+    {
         match serde_json::from_str::<Value>(text) {
             Ok(profile) => walk(path, text, &profile, &mut found),
             Err(error) => found.push(violation(path, error.line(), error.to_string())),
@@ -54,7 +64,9 @@ fn walk(path: &str, text: &str, value: &Value, found: &mut Vec<Violation>) {
                     found.push(violation(path, line, format!("`{name}` has no comment")));
                 }
             }
-            entries.values().for_each(|entry| walk(path, text, entry, found));
+            entries
+                .values()
+                .for_each(|entry| walk(path, text, entry, found));
         }
         _ => {}
     }

@@ -24,7 +24,11 @@ impl fmt::Display for Violation {
 }
 
 pub(crate) fn violation(path: &str, line: usize, reason: impl Into<String>) -> Violation {
-    Violation { path: path.to_owned(), line, reason: reason.into() }
+    Violation {
+        path: path.to_owned(),
+        line,
+        reason: reason.into(),
+    }
 }
 
 /// Texts by path, relative to the root and with forward slashes.
@@ -42,12 +46,16 @@ impl Tree {
 
     pub(crate) fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let owned = |(path, text): (&str, &str)| (path.to_owned(), text.to_owned());
-        Self { files: files.into_iter().map(owned).collect() }
+        Self {
+            files: files.into_iter().map(owned).collect(),
+        }
     }
 
     /// All files, by path.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
+        self.files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// Rust sources.
@@ -63,7 +71,9 @@ impl Tree {
 
 /// Lines with their numbers from 1, comments and this test's own patterns left to the rule.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().map(|(index, line)| (index + 1, line))
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
 }
 
 /// Whether a line is a comment.
@@ -72,7 +82,10 @@ pub(crate) fn is_comment(line: &str) -> bool {
 }
 
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace")
+        .to_path_buf()
 }
 
 fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<String, String>) {
@@ -83,7 +96,10 @@ fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<String, String>) {
             if !SKIPPED.contains(&name.as_ref()) {
                 collect(root, &path, files);
             }
-        } else if path.extension().is_some_and(|e| ENDINGS.iter().any(|known| e == *known)) {
+        } else if path
+            .extension()
+            .is_some_and(|e| ENDINGS.iter().any(|known| e == *known))
+        {
             let relative = path.strip_prefix(root).expect("below the root");
             let text = std::fs::read_to_string(&path)
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));

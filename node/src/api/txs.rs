@@ -1,0 +1,100 @@
+//! Transactions: the only way to change anything.
+
+use std::sync::Arc;
+
+use actors::mempool::Admission;
+use protocol::codec::Canonical as _;
+use protocol::digest::TxId;
+use protocol::signed::{Signed, Verified};
+use protocol::tx::{Tx, TxBody};
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::blobs;
+use super::call::Call;
+use super::shared::Shared;
+use crate::history::Included;
+use crate::problem::Problem;
+
+/// Decodes and verifies where blocking is allowed: a check takes tens of microseconds.
+async fn verified(shared: &Arc<Shared>, body: Vec<u8>) -> Result<Verified<Tx>, Problem> {
+    let signed =
+        Signed::<Tx>::from_bytes(&body).map_err(|error| Problem::new(error.code(), error))?;
+    let chain = shared.chain.id;
+    let work = tokio::task::spawn_blocking(move || signed.verify(&chain)).await;
+    let verdict = work.map_err(|_| Problem::new("internal", "the check did not finish"))?;
+    verdict.map_err(|_| Problem::new("tx.signature", "not signed for this chain by that key"))
+}
+
+/// POST /v1/tx
+pub(crate) async fn submit(shared: Arc<Shared>, call: Call) -> Result<Answer, Problem> {
+    let signed =
+        Signed::<Tx>::from_bytes(&call.body).map_err(|error| Problem::new(error.code(), error))?;
+    if let TxBody::SubmitJob(submit) = &signed.message.body {
+        for root in [submit.spec.model_root, submit.spec.input] {
+            if !blobs::is_whole(&shared, root).await {
+                return Err(Problem::new(
+                    "job.blob_missing",
+                    format!("{root} or a part of it"),
+                ));
+            }
+        }
+    }
+    admit(&shared, call.body).await
+}
+
+/// Hands a transaction to the mempool.
+pub(crate) async fn admit(shared: &Shared, bytes: Vec<u8>) -> Result<Answer, Problem> {
+    let answer = |id: TxId| json!({"schema": "palisade.tx/1", "id": id.to_string()});
+    match shared.node.submit(bytes).await {
+        Ok(Admission::Admitted(id)) => Ok(Answer::Accepted(answer(id))),
+        Ok(Admission::Known(id)) => Ok(Answer::Json(answer(id))),
+        Ok(Admission::Refused { code, detail }) => Err(Problem::new(code, detail)),
+        Err(error) => Err(Problem::new(error.code(), &error)),
+    }
+}
+
+/// POST /v1/tx/simulate
+pub(crate) async fn simulate(shared: Arc<Shared>, call: Call) -> Result<Answer, Problem> {
+    let tx = verified(&shared, call.body).await?;
+    let state = shared.snapshot().state.clone();
+    let id = tx.tx_id(&shared.chain.id);
+    let work = tokio::task::spawn_blocking(move || state.simulate(&tx)).await;
+    let events = work
+        .map_err(|_| Problem::new("internal", "the simulation did not finish"))?
+        .map_err(|error| Problem::new(error.code(), &error))?;
+    let events: Vec<Value> = events.iter().map(super::events::fields).collect();
+    Ok(Answer::Json(
+        json!({"schema": "palisade.tx-simulate/1", "id": id.to_string(), "events": events}),
+    ))
+}
+
+/// GET /v1/tx/{id}
+pub(crate) async fn show(shared: Arc<Shared>, call: Call) -> Result<Answer, Problem> {
+    let id: TxId = call.id(0, "tx.unknown")?;
+    let answer = |status: &str, at: Option<Included>, result: Value| {
+        Answer::Json(json!({
+            "schema": "palisade.tx/1", "id": id.to_string(), "status": status,
+            "height": at.map(|at| at.height.0), "index": at.map(|at| at.index), "result": result,
+        }))
+    };
+    if let Some(at) = shared.history.tx(&id) {
+        let history = shared.history.clone();
+        let outcome = tokio::task::spawn_blocking(move || history.outcome(at)).await;
+        let result = match outcome.ok().flatten() {
+            Some(Ok(())) => json!({"applied": true}),
+            Some(Err(error)) => {
+                json!({"applied": false, "code": error.code(), "detail": error.to_string()})
+            }
+            None => Value::Null,
+        };
+        return Ok(answer("included", Some(at), result));
+    }
+    match shared.node.waiting(id).await {
+        Ok(Some(_)) => Ok(answer("pending", None, Value::Null)),
+        _ => Ok(answer("unknown", None, Value::Null)),
+    }
+}
+
+/// The longest signed transaction fits the route's cap.
+const _: () = assert!(Tx::BYTES_MAX + protocol::keys::Signature::LEN <= 33 << 10);

@@ -1,0 +1,151 @@
+//! Which node, which chain, which key: found without asking the node, whose word proves nothing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use protocol::keys::SecretKey;
+use serde_json::Value;
+
+use super::Api;
+use crate::cli::Global;
+use crate::home::{Chain, Home};
+use crate::keys::{Role, dev, file, password};
+use crate::problem::{Problem, refuse};
+
+/// Where testnets keep their files, from the working directory.
+const TESTNETS: &str = "palisade-testnet";
+/// No `endpoints.json` is longer.
+const ENDPOINTS_BYTES_MAX: u64 = 1 << 20;
+
+/// What a client's verb is about.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    global: Global,
+    home: Home,
+    /// The node.
+    pub(crate) api: Api,
+}
+
+/// A key with a name for people.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    /// Its name.
+    pub(crate) name: String,
+    /// The key.
+    pub(crate) key: SecretKey,
+}
+
+impl Resolved {
+    /// Finds the node: `--api`, else the home's `node.toml`, else the testnet's endpoints.
+    pub(crate) fn find(global: &Global, home: &Home) -> Result<Self> {
+        let base = match &global.api {
+            Some(url) => url.clone(),
+            None if home.config_file().exists() => {
+                let config = home.load_config(global.config.as_deref())?.config;
+                format!("http://{}", config.api.listen)
+            }
+            None => testnet_api(&testnet_dir(global))?,
+        };
+        Ok(Self {
+            global: global.clone(),
+            home: home.clone(),
+            api: Api::new(&base)?,
+        })
+    }
+
+    /// The chain: the home's genesis, else the testnet's.
+    pub(crate) fn chain(&self) -> Result<Chain> {
+        chain_of(&self.global, &self.home)
+    }
+
+    /// The key that signs as a client: `--key`, the home's only wallet, or a development account.
+    pub(crate) fn wallet(&self, chain: &Chain) -> Result<Signer> {
+        self.signer(chain, Role::Wallet)
+    }
+
+    /// The key of a role.
+    pub(crate) fn signer(&self, chain: &Chain, role: Role) -> Result<Signer> {
+        let local = chain.genesis.is_local();
+        let found: Vec<file::Found> = file::list(&self.home.keys())?
+            .into_iter()
+            .filter(|found| found.label.role == role)
+            .collect();
+        let wanted = self.global.key.as_deref();
+        let mut fitting = found
+            .iter()
+            .filter(|found| wanted.is_none_or(|name| found.name == name));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => self.open(only, local),
+            (Some(_), Some(_)) => refuse!("key.ambiguous", "{} {role} keys here", found.len()),
+            (None, _) => development(wanted, role, local),
+        }
+    }
+
+    fn open(&self, found: &file::Found, local: bool) -> Result<Signer> {
+        if found.label.dev && !local {
+            refuse!("key.dev", "{} on a chain that is not local", found.name);
+        }
+        let given = self.global.password_file.as_deref();
+        let secret = match (found.label.dev, given) {
+            (true, None) => found.open(b"")?,
+            _ => found.open(&password::find(given, password::Purpose::Open)?)?,
+        };
+        Ok(Signer {
+            name: found.name.clone(),
+            key: secret,
+        })
+    }
+}
+
+fn development(wanted: Option<&str>, role: Role, local: bool) -> Result<Signer> {
+    let name = wanted.unwrap_or("client-0");
+    let index = dev::wallet_index(name);
+    match (local, role, index) {
+        (true, Role::Wallet, Some(index)) => Ok(Signer {
+            name: name.to_owned(),
+            key: dev::wallet(index)?,
+        }),
+        _ => refuse!(
+            "key.unknown",
+            "no {role} key{}",
+            wanted.map(|n| format!(" named {n}")).unwrap_or_default()
+        ),
+    }
+}
+
+/// The chain: the home's genesis, else the testnet's.
+pub(crate) fn chain_of(global: &Global, home: &Home) -> Result<Chain> {
+    let net = testnet_dir(global).join("genesis.toml");
+    match [home.genesis_file(), net]
+        .into_iter()
+        .find(|path| path.exists())
+    {
+        Some(path) => Ok(Chain::read(&path)?),
+        None => refuse!(
+            "home.missing",
+            "no genesis in {} or ./{TESTNETS}",
+            home.root().display()
+        ),
+    }
+}
+
+fn testnet_dir(global: &Global) -> PathBuf {
+    Path::new(TESTNETS).join(&global.net)
+}
+
+fn testnet_api(dir: &Path) -> Result<String> {
+    let path = dir.join("endpoints.json");
+    if !path.exists() {
+        refuse!(
+            "api.unreachable",
+            "no --api, no home and no {}",
+            path.display()
+        );
+    }
+    let bytes = file::read_limited(&path, ENDPOINTS_BYTES_MAX)?;
+    let value: Value = serde_json::from_slice(&bytes)?;
+    match value.get("api").and_then(Value::as_str) {
+        Some(api) => Ok(api.to_owned()),
+        None => refuse!("api.unreachable", "{} names no API", path.display()),
+    }
+}

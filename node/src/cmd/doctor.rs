@@ -1,0 +1,253 @@
+//! `palisade doctor` and `palisade sandbox …`
+
+use std::sync::mpsc;
+
+use anyhow::Result;
+use clap::{Subcommand, ValueEnum};
+use sandbox::attacks::{self, Attack};
+use sandbox::{Degradation, Sandbox, SandboxConfig, Slot, Verdict};
+use serde_json::json;
+
+use super::Context;
+use crate::exit::Exit;
+use crate::problem::{Problem, refuse};
+
+/// What to check.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Only the sandbox. In this release that is all there is.
+    #[arg(long)]
+    sandbox: bool,
+}
+
+/// What to do with the sandbox.
+#[derive(Subcommand, Debug)]
+pub(crate) enum SandboxVerb {
+    /// Try an attack from inside, as a captured runner or as a native program.
+    Attack {
+        /// Its name, or `all`, or `list`.
+        name: String,
+        /// Under which profile.
+        #[arg(long, value_enum, default_value = "runner")]
+        profile: ProfileName,
+    },
+    /// Print the system calls a profile allows.
+    Profile {
+        /// Which one.
+        #[arg(value_enum)]
+        profile: ProfileName,
+    },
+}
+
+/// A profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// Our own interpreter of models.
+    Runner,
+    /// Somebody's static program.
+    Native,
+}
+
+/// The sandbox as this home configures it, with a scratch directory of its own.
+pub(crate) fn sandbox_config(context: &Context) -> Result<(SandboxConfig, tempdir::TempDir)> {
+    let config = context
+        .home
+        .load_config(context.global.config.as_deref())?
+        .config
+        .sandbox;
+    let dir = tempdir::TempDir::new()?;
+    let mut sandbox = SandboxConfig::new(dir.path());
+    sandbox.uid_base = config.uid_base;
+    sandbox.allow_degraded = degradations(&config.allow_degraded)?;
+    Ok((sandbox, dir))
+}
+
+/// Reads `sandbox.allow_degraded`.
+pub(crate) fn degradations(names: &[String]) -> Result<Vec<Degradation>, Problem> {
+    let known = |name: &String| {
+        Degradation::from_allow_name(name).ok_or_else(|| {
+            let text = format!("sandbox.allow_degraded: {name:?} is not a layer");
+            Problem::new("config.invalid", text)
+        })
+    };
+    names.iter().map(known).collect()
+}
+
+/// Checks this host.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
+    let Args { sandbox: _ } = args;
+    let (config, _dir) = sandbox_config(context)?;
+    let rows = sandbox::doctor(&config);
+    let failed = rows.iter().any(|row| row.verdict == Verdict::Fail);
+    let name = |verdict| match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Degraded => "degraded",
+        Verdict::Fail => "fail",
+    };
+    let list: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "check": row.check, "found": row.found, "needed": row.needed,
+                "remedy": row.remedy, "verdict": name(row.verdict),
+                "ok": row.verdict != Verdict::Fail,
+            })
+        })
+        .collect();
+    let tier = sandbox::probe_tier().to_string();
+    let document =
+        json!({"schema": "palisade.doctor/1", "ok": !failed, "tier": tier, "checks": list});
+    context.output.document(&document, || {
+        let mut lines = Vec::new();
+        for row in &rows {
+            lines.push(format!(
+                "{:<9} {:<16} {}",
+                name(row.verdict),
+                row.check,
+                row.found
+            ));
+            if row.verdict != Verdict::Pass {
+                lines.push(format!(
+                    "{:>10}needed: {}\n{:>10}remedy: {}",
+                    "", row.needed, "", row.remedy
+                ));
+            }
+        }
+        lines.join("\n")
+    });
+    Ok(if failed { Exit::False } else { Exit::Ok })
+}
+
+/// Runs a verb of the sandbox.
+pub(crate) fn sandbox(context: &Context, verb: &SandboxVerb) -> Result<Exit> {
+    match verb {
+        SandboxVerb::Profile { profile } => {
+            let source = sandbox::profile_source(match profile {
+                ProfileName::Runner => sandbox::Profile::Runner,
+                ProfileName::Native => sandbox::Profile::Native,
+            });
+            let value: serde_json::Value = serde_json::from_str(source)?;
+            context.output.document(&value, || source.to_owned());
+            Ok(Exit::Ok)
+        }
+        SandboxVerb::Attack { name, .. } if name == "list" => {
+            let rows: Vec<_> = Attack::all()
+                .map(|attack| json!({"name": attack.name, "about": attack.about}))
+                .collect();
+            context.output.document(
+                &json!({"schema": "palisade.attacks/1", "attacks": rows}),
+                || {
+                    let lines =
+                        Attack::all().map(|attack| format!("{:<28} {}", attack.name, attack.about));
+                    lines.collect::<Vec<_>>().join("\n")
+                },
+            );
+            Ok(Exit::Ok)
+        }
+        SandboxVerb::Attack { name, profile } => attack(context, name, *profile),
+    }
+}
+
+fn attack(context: &Context, name: &str, profile: ProfileName) -> Result<Exit> {
+    let names: Vec<&'static str> = match name {
+        "all" => Attack::all().map(|attack| attack.name).collect(),
+        one => Attack::find(one)
+            .map(|attack| attack.name)
+            .into_iter()
+            .collect(),
+    };
+    if names.is_empty() {
+        refuse!(
+            "api.not_found",
+            "no attack {name}; palisade sandbox attack list"
+        );
+    }
+    let (config, _dir) = sandbox_config(context)?;
+    let reports = in_slot(config, names, profile)?;
+    let blocked = reports.iter().all(|report| report.blocked);
+    let rows: Vec<_> = reports
+        .iter()
+        .map(|report| {
+            json!({
+                "attack": report.attack, "outcome": report.outcome,
+                "detail": report.detail, "blocked": report.blocked,
+            })
+        })
+        .collect();
+    let document = json!({"schema": "palisade.attack/1", "ok": blocked, "attacks": rows});
+    context.output.document(&document, || {
+        let line = |report: &attacks::AttackReport| {
+            let verdict = if report.blocked {
+                "blocked"
+            } else {
+                "SUCCEEDED"
+            };
+            format!(
+                "{verdict:<10} {:<28} {}: {}",
+                report.attack, report.outcome, report.detail
+            )
+        };
+        reports.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    Ok(if blocked { Exit::Ok } else { Exit::False })
+}
+
+/// The launcher dies with the thread that started it, so one thread does it all.
+fn in_slot(
+    config: SandboxConfig,
+    names: Vec<&'static str>,
+    profile: ProfileName,
+) -> Result<Vec<attacks::AttackReport>> {
+    let (send, receive) = mpsc::channel();
+    let work = move || -> Result<Vec<attacks::AttackReport>> {
+        let (sandbox, _) =
+            Sandbox::open(config).map_err(|closed| Problem::new("check.sandbox", closed))?;
+        let mut slot = Slot::spawn(sandbox.slot(0)?)?;
+        let mut reports = Vec::new();
+        for name in names {
+            reports.push(match profile {
+                ProfileName::Runner => attacks::run_as_runner(&mut slot, name, "")?,
+                ProfileName::Native => attacks::run(&mut slot, name, "")?,
+            });
+        }
+        Ok(reports)
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(send.send(work())));
+        receive.recv()?
+    })
+}
+
+/// A directory that goes when its owner does.
+pub(crate) mod tempdir {
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+
+    /// The directory.
+    #[derive(Debug)]
+    pub(crate) struct TempDir(PathBuf);
+
+    impl TempDir {
+        /// Makes one that slots of other users may enter.
+        pub(crate) fn new() -> std::io::Result<Self> {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("palisade-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path)?;
+            Ok(Self(path))
+        }
+
+        /// Where it is.
+        pub(crate) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for TempDir {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the binary does for `palisade testnet` and `palisade demo`: homes and development keys.
+
+use anyhow::{Context as _, Result};
+use protocol::digest::ChainId;
+use protocol::keys::{PublicKey, SecretKey};
+use protocol::units::Height;
+use std::sync::Arc;
+use storage::home::HomeLock;
+use storage::layer::OsLayer;
+use storage::sign::portable::StoppedSignState;
+use storage::sign::slot::SignerIdentity;
+use testnet::cli::{DemoCommand, TestnetCommand};
+use testnet::error::CommandError;
+use testnet::home::{DevBranch, HomeSpec, Host, KeySource};
+
+use super::Context;
+use super::keys::label;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::home::Home;
+use crate::keys::{Role, bip32, dev, file, keystore};
+use crate::output::Format;
+use crate::peer_id;
+use crate::problem::Problem;
+
+/// The file in a home with the password of keys that came from the operating system.
+const PASSWORD_FILE: &str = "password";
+
+/// The binary as its testnets see it.
+#[derive(Debug)]
+pub(crate) struct Binary;
+
+/// `palisade testnet …`
+pub(crate) fn testnet(context: &Context, command: TestnetCommand) -> Result<Exit> {
+    outcome(command.run(&for_testnet(context)))
+}
+
+/// `palisade demo`
+pub(crate) fn demo(context: &Context, command: DemoCommand) -> Result<Exit> {
+    outcome(command.run(&for_testnet(context)))
+}
+
+fn for_testnet(context: &Context) -> testnet::cli::Context<'static> {
+    let output = match context.output.format {
+        Format::Human => testnet::cli::Output::Human,
+        Format::Json => testnet::cli::Output::Json,
+        Format::Jsonl => testnet::cli::Output::JsonLines,
+    };
+    testnet::cli::Context {
+        host: &Binary,
+        output,
+    }
+}
+
+fn outcome(result: Result<()>) -> Result<Exit> {
+    let Err(error) = result else {
+        return Ok(Exit::Ok);
+    };
+    match error.downcast_ref::<CommandError>() {
+        Some(known) => Err(Problem::new(known.code, &known.detail)
+            .hint(known.hint.clone())
+            .exit(Exit::from_code(known.exit).unwrap_or(Exit::Unexpected))
+            .into()),
+        None => Err(error),
+    }
+}
+
+impl Host for Binary {
+    fn dev_key(&self, branch: DevBranch, index: u32) -> Result<SecretKey> {
+        let role = match branch {
+            DevBranch::Wallet => Role::Wallet,
+            DevBranch::Operator => Role::Operator,
+        };
+        Ok(bip32::derive(dev::MNEMONIC, role, index)?)
+    }
+
+    fn dev_mnemonic(&self) -> &str {
+        dev::MNEMONIC
+    }
+
+    fn peer_id(&self, key: &PublicKey) -> String {
+        peer_id::of(key)
+    }
+
+    fn write_home(&self, spec: &HomeSpec<'_>) -> Result<()> {
+        write_home(spec).with_context(|| spec.dir.display().to_string())
+    }
+}
+
+fn write_home(spec: &HomeSpec<'_>) -> Result<()> {
+    let home = Home::at(&spec.dir);
+    for dir in [home.root().to_owned(), home.keys(), home.run(), home.data()] {
+        file::private_dir(&dir)?;
+    }
+    file::write_private(&home.genesis_file(), &spec.genesis)?;
+    let random = spec.source == KeySource::Random;
+    let password = if random {
+        hex::encode(keystore::random::<16>()?)
+    } else {
+        String::new()
+    };
+    if random {
+        file::write_private(&home.root().join(PASSWORD_FILE), password.as_bytes())?;
+    }
+    let keys = [
+        (Role::Consensus, &spec.keys.consensus),
+        (Role::Session, &spec.keys.session),
+        (Role::Peer, &spec.keys.peer),
+        (Role::Operator, &spec.keys.operator),
+    ];
+    for (role, key) in keys {
+        let label = label(role, key, !random);
+        file::create(&home.keys(), &spec.name, key, password.as_bytes(), label)?;
+    }
+    let config = toml::to_string(&configuration(spec, random))?;
+    file::write_private(&home.config_file(), config.as_bytes())?;
+    first_sign_state(&home, spec)
+}
+
+fn configuration(spec: &HomeSpec<'_>, random: bool) -> Config {
+    let mut config = Config::default();
+    config.node.moniker.clone_from(&spec.name);
+    config.api.listen = spec.api;
+    config.metrics.listen = spec.metrics;
+    config.net.listen.clone_from(&spec.listen);
+    config.net.persistent.clone_from(&spec.peers);
+    if random {
+        config.keys.password_file = Some(PASSWORD_FILE.into());
+    } else {
+        // A development host rarely delegates control groups; the runner does not need them.
+        config.sandbox.allow_degraded = vec!["landlock-abi".to_owned()];
+    }
+    config
+}
+
+/// The keys were made a moment ago: nothing can have been signed with them.
+fn first_sign_state(home: &Home, spec: &HomeSpec<'_>) -> Result<()> {
+    let lock = HomeLock::acquire(home.root())?;
+    let identity = SignerIdentity {
+        chain: ChainId::of_genesis(&spec.genesis),
+        public_key: spec.keys.consensus.public(),
+    };
+    let data = home.data();
+    StoppedSignState::new(Arc::new(OsLayer), &data, identity, &lock).init(Height::ZERO)?;
+    Ok(())
+}

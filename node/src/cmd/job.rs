@@ -1,0 +1,212 @@
+//! `palisade job …`
+
+mod plan;
+mod watch;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+use protocol::digest::JobId;
+use protocol::tx::{CancelJob, TxBody};
+use serde_json::{Value, json};
+
+use super::Context;
+use super::account::sent;
+use super::chain::pairs;
+use crate::client::resolve::Resolved;
+use crate::client::{number, text};
+use crate::exit::Exit;
+use crate::output::pal;
+use crate::problem::refuse;
+
+pub(crate) use plan::PlanArgs;
+
+/// What to do with jobs.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Run the job here once and say what it would cost.
+    Estimate(PlanArgs),
+    /// Submit a job. If seats disagree, its input and outputs become public.
+    Submit {
+        #[command(flatten)]
+        plan: PlanArgs,
+        /// Follow it to its end. Ctrl-C detaches; the job goes on.
+        #[arg(long)]
+        watch: bool,
+        /// With --watch: write the outputs here, as .npy files.
+        #[arg(long, value_name = "DIR")]
+        output_dir: Option<PathBuf>,
+    },
+    /// Follow a job to its end.
+    Watch {
+        /// Its id or a prefix.
+        job: String,
+        /// Write the outputs here, as .npy files.
+        #[arg(long, value_name = "DIR")]
+        output_dir: Option<PathBuf>,
+    },
+    /// Show one job.
+    Show {
+        /// Its id or a prefix.
+        job: String,
+    },
+    /// List jobs, newest first.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u8,
+    },
+    /// Everything that decided about a job: seats, reveals, money, reasons.
+    Explain {
+        /// Its id or a prefix.
+        job: String,
+    },
+    /// Take back a job that still waits for its committee.
+    Cancel {
+        /// Its id or a prefix.
+        job: String,
+    },
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
+    let node = context.resolve()?;
+    match verb {
+        Verb::Estimate(args) => plan::estimate(context, &node, args),
+        Verb::Submit {
+            plan: args,
+            watch: follow,
+            output_dir,
+        } => {
+            let (job, document) = plan::submit(context, &node, args)?;
+            if !follow {
+                context.output.document(&document, || {
+                    format!("{job}\nnext: palisade job watch {job}")
+                });
+                return Ok(Exit::Ok);
+            }
+            context.output.event(&document, &format!("submitted {job}"));
+            watch::follow(context, &node, &job.to_string(), output_dir.as_deref())
+        }
+        Verb::Watch { job, output_dir } => {
+            let job = id_of(&node, job)?;
+            watch::follow(context, &node, &job, output_dir.as_deref())
+        }
+        Verb::Show { job } => {
+            let job = id_of(&node, job)?;
+            let mut value = node.api.get(&format!("/v1/jobs/{job}"))?;
+            value["schema"] = json!("palisade.job/1");
+            context.output.document(&value, || human(&value));
+            Ok(Exit::Ok)
+        }
+        Verb::List { limit } => list(context, &node, *limit),
+        Verb::Explain { job } => explain(context, &node, job),
+        Verb::Cancel { job } => cancel(context, &node, job),
+    }
+}
+
+/// A job's id, from a prefix of it.
+pub(crate) fn id_of(node: &Resolved, text_of_id: &str) -> Result<String> {
+    if text_of_id.parse::<JobId>().is_ok() {
+        return Ok(text_of_id.to_owned());
+    }
+    let value = node.api.get("/v1/jobs?limit=100")?;
+    let ids = value["jobs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| text(row, "id"));
+    let fitting: Vec<&str> = ids
+        .filter(|id| text_of_id.len() >= 4 && id.starts_with(text_of_id))
+        .collect();
+    match fitting.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] => refuse!("job.unknown", "{text_of_id}"),
+        _ => refuse!("job.unknown", "{text_of_id} begins several ids"),
+    }
+}
+
+fn list(context: &Context, node: &Resolved, limit: u8) -> Result<Exit> {
+    let value = node
+        .api
+        .get(&format!("/v1/jobs?limit={}", limit.min(100)))?;
+    context.output.document(&value, || {
+        let rows = value["jobs"].as_array().into_iter().flatten();
+        let lines: Vec<String> = rows
+            .map(|row| {
+                let outcome = text(row, "outcome");
+                format!(
+                    "{}  {:<10} {outcome:<14} {}",
+                    text(row, "id"),
+                    text(row, "state"),
+                    pal(number(row, "paid"))
+                )
+            })
+            .collect();
+        if lines.is_empty() {
+            "none".to_owned()
+        } else {
+            lines.join("\n")
+        }
+    });
+    Ok(Exit::Ok)
+}
+
+/// A job in lines for people.
+pub(crate) fn human(job: &Value) -> String {
+    let mut shown = job.clone();
+    if let Some(map) = shown.as_object_mut() {
+        map.remove("seats");
+    }
+    for amount in ["locked", "paid", "refunded", "fee", "burned"] {
+        shown[amount] = json!(pal(number(job, amount)));
+    }
+    let mut lines = vec![pairs(&shown)];
+    for seat in job["seats"].as_array().into_iter().flatten() {
+        let root = text(seat, "result_root");
+        let what = match (text(seat, "declined"), root) {
+            ("", "") => "nothing yet".to_owned(),
+            ("", root) => format!("result {}…", root.get(..12).unwrap_or(root)),
+            (reason, _) => format!("declined: {reason}"),
+        };
+        lines.push(format!(
+            "seat {:<3} {:<10} {:<10} {what}, paid {}",
+            number(seat, "seat"),
+            text(seat, "level"),
+            text(seat, "moniker"),
+            pal(number(seat, "paid"))
+        ));
+    }
+    lines.join("\n")
+}
+
+fn explain(context: &Context, node: &Resolved, job: &str) -> Result<Exit> {
+    let job = id_of(node, job)?;
+    let state = node.api.get(&format!("/v1/jobs/{job}"))?;
+    let events = node.api.get(&format!("/v1/jobs/{job}/events"))?;
+    let document = json!({
+        "schema": "palisade.job-explain/1", "job": state, "events": events["events"],
+    });
+    context.output.document(&document, || {
+        let mut lines = vec![human(&state), String::new()];
+        for event in events["events"].as_array().into_iter().flatten() {
+            lines.push(watch::line(event));
+        }
+        lines.join("\n")
+    });
+    Ok(Exit::Ok)
+}
+
+fn cancel(context: &Context, node: &Resolved, job: &str) -> Result<Exit> {
+    let chain = node.chain()?;
+    let job: JobId = id_of(node, job)?.parse()?;
+    let signer = node.wallet(&chain)?;
+    let body = TxBody::CancelJob(CancelJob { job });
+    let (ready, included) = node.transact(&chain, &signer, |_| Ok(body))?;
+    let document = sent("palisade.job-cancel/1", &ready, &included);
+    context.output.document(&document, || {
+        format!("{job} cancelled at height {}", number(&included, "height"))
+    });
+    Ok(Exit::Ok)
+}

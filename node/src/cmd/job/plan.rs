@@ -1,0 +1,278 @@
+//! From files and wishes to a job on the chain.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use protocol::digest::{Digest, JobId};
+use protocol::engine::{ENGINE_ONNX_GEN, ENGINE_PROBE};
+use protocol::job::{JobParams, JobSpec};
+use protocol::limits::JOB_EXPIRY_BLOCKS_MAX;
+use protocol::manifest::{InputManifest, ModelManifest};
+use protocol::tx::{SubmitJob, TxBody};
+use protocol::units::{Amount, Fuel};
+use runner::npy;
+use sandbox::SandboxConfig;
+use serde_json::{Value, json};
+
+use super::super::Context;
+use super::super::account::sent;
+use super::super::model;
+use crate::client::resolve::Resolved;
+use crate::estimate::{self, Estimate, Trial};
+use crate::exit::Exit;
+use crate::home::Chain;
+use crate::keys::file::read_limited;
+use crate::output::{pal, parse_amount};
+use crate::problem::{Problem, refuse};
+
+/// How long a job waits for a committee unless told otherwise.
+const EXPIRY_BLOCKS: u64 = 100;
+/// An input file is a little longer than its elements.
+const NPY_BYTES_MAX: u64 = (4 << 20) + (64 << 10);
+
+/// A job as it is asked for.
+#[derive(clap::Args, Debug)]
+pub(crate) struct PlanArgs {
+    /// A model's root or name, or an .onnx file, which is put first.
+    #[arg(long, required_unless_present = "probe_attack")]
+    model: Option<String>,
+    /// An input as .npy, once per model input: FILE or NAME=FILE.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    input: Vec<String>,
+    /// How much fuel it may use; what the estimate used by default.
+    #[arg(long)]
+    fuel_limit: Option<u64>,
+    /// What is locked for it; just enough by default.
+    #[arg(long, value_parser = parse_amount)]
+    max_price: Option<u64>,
+    /// How many seats; the chain's parameter by default.
+    #[arg(long)]
+    seats: Option<u16>,
+    /// How many blocks it waits for a committee.
+    #[arg(long, default_value_t = EXPIRY_BLOCKS, value_parser = clap::value_parser!(u64).range(3..=JOB_EXPIRY_BLOCKS_MAX))]
+    expiry: u64,
+    /// Do not run it here first; needs --fuel-limit.
+    #[arg(long, requires = "fuel_limit")]
+    no_estimate: bool,
+    /// `probe` plays a captured runner, on local chains.
+    #[arg(long, hide = true, default_value = "onnx")]
+    engine: String,
+    /// What the captured runner tries.
+    #[arg(long, hide = true)]
+    probe_attack: Option<String>,
+}
+
+/// A job ready to be priced.
+struct Plan {
+    engine: u16,
+    model: ModelManifest,
+    file: Vec<u8>,
+    input: InputManifest,
+    bundle: Vec<u8>,
+}
+
+/// What it costs.
+struct Price {
+    fuel_limit: Fuel,
+    k: u16,
+    max_price: Amount,
+    estimate: Option<Estimate>,
+}
+
+/// `job estimate`.
+pub(super) fn estimate(context: &Context, node: &Resolved, args: &PlanArgs) -> Result<Exit> {
+    let chain = node.chain()?;
+    let plan = plan(context, node, &chain, args)?;
+    let price = price(context, &chain, &plan, args)?;
+    let document = describe(&plan, &price);
+    context.output.document(&document, || {
+        let outcome = price
+            .estimate
+            .as_ref()
+            .map_or("not run", |estimate| estimate.outcome);
+        format!(
+            "outcome {outcome}, fuel {}, {} seats, locks {}",
+            price.fuel_limit,
+            price.k,
+            pal(price.max_price.0)
+        )
+    });
+    Ok(Exit::Ok)
+}
+
+/// `job submit`: the job's id and what is printed about it.
+pub(super) fn submit(
+    context: &Context,
+    node: &Resolved,
+    args: &PlanArgs,
+) -> Result<(JobId, Value)> {
+    let chain = node.chain()?;
+    let plan = plan(context, node, &chain, args)?;
+    let price = price(context, &chain, &plan, args)?;
+    model::put(context, node, &plan.model, &plan.file)?;
+    model::put_input(context, node, &plan.input, &plan.bundle)?;
+    let expiry = node.height(&chain)?.plus(args.expiry);
+    let spec = JobSpec {
+        model_root: plan.model.root(),
+        engine: plan.engine,
+        input: plan.input.root(),
+        params: JobParams::default(),
+        fuel_limit: price.fuel_limit,
+        k: price.k,
+        max_price: price.max_price,
+        expiry,
+    };
+    let signer = node.wallet(&chain)?;
+    let body = TxBody::SubmitJob(SubmitJob {
+        spec: spec.clone(),
+        sponsor: None,
+    });
+    let (ready, included) = node.transact(&chain, &signer, |_| Ok(body))?;
+    let job = spec.job_id(&chain.id, &signer.key.public().address(), ready.nonce);
+    let mut document = sent("palisade.job-submit/1", &ready, &included);
+    document["job_id"] = json!(job.to_string());
+    document["plan"] = describe(&plan, &price);
+    Ok((job, document))
+}
+
+fn describe(plan: &Plan, price: &Price) -> Value {
+    json!({
+        "schema": "palisade.job-estimate/1", "model": plan.model.root().to_string(),
+        "input": plan.input.root().to_string(), "engine": plan.engine,
+        "fuel_limit": price.fuel_limit.0, "seats": price.k, "max_price": price.max_price.to_string(),
+        "outcome": price.estimate.as_ref().map(|estimate| estimate.outcome),
+        "remark": price.estimate.as_ref().map(|estimate| estimate.remark.as_str()),
+    })
+}
+
+fn plan(context: &Context, node: &Resolved, chain: &Chain, args: &PlanArgs) -> Result<Plan> {
+    if args.engine == "probe" || args.probe_attack.is_some() {
+        return probe(chain, args);
+    }
+    if args.engine != "onnx" {
+        refuse!(
+            "api.bad_request",
+            "engine {}: this release has onnx",
+            args.engine
+        );
+    }
+    let wanted = args.model.as_deref().unwrap_or_default();
+    let (model, file) = if wanted.ends_with(".onnx") {
+        model::describe_file(Path::new(wanted), None, "NOASSERTION")?
+    } else {
+        let manifest = model::manifest_of(node, &model::root_of(node, wanted)?)?;
+        let file = model::fetch(node, &manifest.file)?;
+        (manifest, file)
+    };
+    let arrays = args
+        .input
+        .iter()
+        .map(|text| array(text))
+        .collect::<Result<Vec<_>>>()?;
+    let (input, bundle) =
+        npy::bundle(&model, arrays).map_err(|error| Problem::new("model.refused", error))?;
+    context
+        .output
+        .progress(&format!("model {} ({} bytes)", model.name, model.file.size));
+    Ok(Plan {
+        engine: ENGINE_ONNX_GEN,
+        model,
+        file,
+        input,
+        bundle,
+    })
+}
+
+/// A job whose model is the name of an attack.
+fn probe(chain: &Chain, args: &PlanArgs) -> Result<Plan> {
+    if !chain.genesis.is_local() {
+        refuse!("config.chain", "the probe engine is for local chains");
+    }
+    let Some(attack) = &args.probe_attack else {
+        refuse!("api.bad_request", "the probe engine needs --probe-attack");
+    };
+    let (model, file) = model::describe_attack(attack);
+    // Every job has an input; the probe reads none.
+    let bundle = vec![0];
+    let input = InputManifest {
+        version: protocol::manifest::MANIFEST_VERSION,
+        inputs: vec![protocol::manifest::InputTensor {
+            name: "none".to_owned(),
+            dtype: protocol::result::Dtype::U8,
+            dims: vec![1],
+            offset: 0,
+        }],
+        bundle: protocol::manifest::FileDigest::of(&bundle),
+    };
+    Ok(Plan {
+        engine: ENGINE_PROBE,
+        model,
+        file,
+        input,
+        bundle,
+    })
+}
+
+fn array(text: &str) -> Result<(Option<String>, npy::Array)> {
+    let whole = PathBuf::from(text);
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) if !whole.exists() => (Some(name.to_owned()), PathBuf::from(path)),
+        _ => (None, whole),
+    };
+    let bytes = read_limited(&path, NPY_BYTES_MAX)
+        .map_err(|problem| Problem::new("model.refused", problem.detail))?;
+    let array = npy::read(&bytes)
+        .map_err(|error| Problem::new("model.refused", format!("{}: {error}", path.display())))?;
+    Ok((name, array))
+}
+
+fn price(context: &Context, chain: &Chain, plan: &Plan, args: &PlanArgs) -> Result<Price> {
+    let params = &chain.genesis.params;
+    let most = params.job_fuel_max;
+    let estimate = match plan.engine {
+        ENGINE_ONNX_GEN if !args.no_estimate => Some(trial(context, plan, most)?),
+        _ => None,
+    };
+    let used = estimate.as_ref().map(|estimate| estimate.fuel);
+    let fuel_limit = args
+        .fuel_limit
+        .map(Fuel)
+        .or(used)
+        .unwrap_or(params.fuel_per_block);
+    let k = args.seats.unwrap_or(params.k).max(params.k);
+    let max_price = args
+        .max_price
+        .map_or_else(|| params.price_min(k, fuel_limit), Amount);
+    Ok(Price {
+        fuel_limit,
+        k,
+        max_price,
+        estimate,
+    })
+}
+
+fn trial(context: &Context, plan: &Plan, fuel_limit: Fuel) -> Result<Estimate> {
+    context
+        .output
+        .progress("estimating: one run in a sandbox on this machine");
+    let dir = std::env::temp_dir().join(format!("palisade-estimate-{}", std::process::id()));
+    crate::keys::file::private_dir(&dir)?;
+    let mut config = SandboxConfig::new(&dir);
+    config.allow_degraded = sandbox::Degradation::ALL.to_vec();
+    let trial = Trial {
+        model: plan.model.clone(),
+        file: plan.file.clone(),
+        input: plan.input.clone(),
+        bundle: plan.bundle.clone(),
+        params: JobParams::default(),
+        fuel_limit,
+    };
+    let estimate = estimate::run(&trial, config);
+    drop(std::fs::remove_dir_all(&dir));
+    estimate
+}
+
+/// The root of a result, if a job has one.
+pub(super) fn result_root(job: &Value) -> Option<Digest> {
+    job["result_root"].as_str()?.parse().ok()
+}

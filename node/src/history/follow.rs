@@ -1,0 +1,88 @@
+//! The thread that keeps the books.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use actors::feed::EventFeed;
+use actors::snapshot::Snapshot;
+use anyhow::{Context as _, Result};
+use ledger::State;
+use protocol::events::Event;
+use protocol::genesis::Genesis;
+use protocol::units::Height;
+use tokio::sync::watch;
+
+use super::record::Entry;
+use super::{History, Stored};
+
+/// Where the books get their entries from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// What the chain began with.
+    pub(crate) genesis: Genesis,
+    /// Events of recent heights.
+    pub(crate) feed: EventFeed,
+    /// The newest state.
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// Starts the thread. It ends when the feed does.
+pub(crate) fn start(history: History, source: Source) -> Result<JoinHandle<()>> {
+    let work = move || {
+        if let Err(error) = follow(&history, &source) {
+            tracing::error!(error = %format!("{error:#}"), "history_stopped");
+        }
+    };
+    std::thread::Builder::new()
+        .name("history".into())
+        .spawn(work)
+        .context("history thread")
+}
+
+fn follow(history: &History, source: &Source) -> Result<()> {
+    let mut state = State::genesis(&source.genesis)?;
+    history.enter_genesis(&state);
+    let mut heights = source.feed.watch();
+    let waiting = tokio::runtime::Builder::new_current_thread().build()?;
+    loop {
+        let newest = *heights.borrow_and_update();
+        while state.height() < newest {
+            state = step(history, source, state)?;
+        }
+        if waiting.block_on(heights.changed()).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Enters the height after this state and returns the state after it.
+fn step(history: &History, source: &Source, state: State) -> Result<State> {
+    let height = state.height().next();
+    let stored = history
+        .block(height)
+        .with_context(|| format!("block {height} is not in the log"))?;
+    let known = source.feed.at(height).map(|entry| entry.events);
+    let (next, events) = match (snapshot_of(source, height), known) {
+        (Some(next), Some(events)) => (next, events),
+        _ => apply(&state, &stored)?,
+    };
+    history.enter(Entry {
+        stored: &stored,
+        events: &events,
+        before: state,
+        after: &next,
+    });
+    Ok(next)
+}
+
+/// The state after this height, if nobody has overtaken it yet.
+fn snapshot_of(source: &Source, height: Height) -> Option<State> {
+    let snapshot = source.snapshots.borrow();
+    (snapshot.height == height).then(|| snapshot.state.clone())
+}
+
+fn apply(state: &State, stored: &Stored) -> Result<(State, Arc<Vec<Event>>)> {
+    let txs = ledger::verify_body(state, &stored.block.body)?;
+    let applied = state.apply(&stored.block.header, &txs)?;
+    Ok((applied.state, Arc::new(applied.events)))
+}

@@ -1,0 +1,45 @@
+//! The keys that everybody knows: for local chains, and refused everywhere else.
+
+use protocol::keys::SecretKey;
+
+use super::{Role, bip32};
+use crate::problem::Problem;
+
+/// The public development mnemonic.
+pub(crate) const MNEMONIC: &str = "test test test test test test test test test test test junk";
+/// Printed wherever such a key appears.
+pub(crate) const WARNING: &str = "DEV ONLY — public keys, worthless";
+/// The wallet index of a local chain's faucet.
+pub(crate) const FAUCET_INDEX: u32 = 99;
+
+/// A development wallet: client-0, client-1, …
+pub(crate) fn wallet(index: u32) -> Result<SecretKey, Problem> {
+    bip32::derive(MNEMONIC, Role::Wallet, index)
+}
+
+/// The index of `client-<i>` or `faucet`.
+pub(crate) fn wallet_index(name: &str) -> Option<u32> {
+    match name {
+        "faucet" => Some(FAUCET_INDEX),
+        _ => name.strip_prefix("client-")?.parse().ok(),
+    }
+}
+
+/// Whether a chain of this name may use development keys.
+pub(crate) fn is_local(chain_name: &str) -> bool {
+    chain_name.starts_with("palisade-local-") || chain_name.starts_with("palisade-dev-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_chains() {
+        assert_eq!(wallet_index("client-7"), Some(7));
+        assert_eq!(wallet_index("faucet"), Some(99));
+        assert_eq!(wallet_index("client-x"), None);
+        assert!(is_local("palisade-local-1") && is_local("palisade-dev-x"));
+        assert!(!is_local("palisade-1") && !is_local("xpalisade-local-1"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Every code a person or program can meet, in one table: API, command line and `explain` share it.
+
+use crate::exit::Exit;
+
+/// What is known about a code without knowing the case.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Stable name: area, dot, cause.
+    pub(crate) code: &'static str,
+    /// Status over HTTP.
+    pub(crate) status: u16,
+    /// How a command ends that meets it.
+    pub(crate) exit: Exit,
+    /// One line.
+    pub(crate) title: &'static str,
+    /// What to do next; names a command where there is one.
+    pub(crate) hint: &'static str,
+}
+
+macro_rules! registry {
+    ($($code:literal $status:literal $exit:ident $title:literal $hint:literal;)*) => {
+        /// The table, ordered by code.
+        pub(crate) const REGISTRY: &[Entry] = &[$(Entry {
+            code: $code, status: $status, exit: Exit::$exit, title: $title, hint: $hint,
+        }),*];
+    };
+}
+
+registry! {
+    "api.bad_request" 400 Usage "The request is malformed" "Compare it with the API reference.";
+    "api.body_too_large" 413 Usage "The body is larger than this route takes" "Send less at once; blobs go in chunks of 256 KiB.";
+    "api.forbidden" 403 Refused "This listener does not serve that" "Administration goes through the unix socket of the node's home.";
+    "api.host" 421 Usage "The Host header names another server" "Add the name to `api.authorities` in node.toml.";
+    "api.length_required" 411 Usage "A body needs Content-Length" "Send the length; chunked bodies are not taken.";
+    "api.method" 405 Usage "This path has no such method" "See the Allow header.";
+    "api.not_found" 404 NotFound "There is no such path" "See `palisade explain api.not_found` and the route table in the documentation.";
+    "api.overloaded" 503 Unavailable "The node has no room for this request now" "Try again in a moment.";
+    "api.rate" 429 Unavailable "Too many requests" "Wait for Retry-After, then go on more slowly.";
+    "api.redacted" 403 Refused "This part is shown only on a loopback listener" "Ask from the node's own host.";
+    "api.timeout" 504 Unavailable "The node did not answer in time" "Try again; `palisade status` says whether it is alive.";
+    "api.unreachable" 503 Unavailable "The node does not answer" "Start one with `palisade testnet up --detach` or `palisade node run`, or name it with --api.";
+    "audit.broken" 500 False "The audit log does not verify" "Keep a copy of the whole directory before doing anything else.";
+    "auth.bad_signature" 401 Refused "The request's signature does not verify" "Sign exactly the base that the reference describes, with the key that keyid names.";
+    "auth.expired" 401 Refused "The request's signature is not valid at this time" "Compare clocks with the Date header; sign anew.";
+    "auth.form" 401 Refused "The signature headers are not in the one accepted form" "See Accept-Signature in the answer.";
+    "auth.replay" 401 Refused "This nonce was used before" "Sign anew with a fresh nonce.";
+    "auth.required" 401 Refused "This needs a signed request" "Sign it with a wallet or session key; see Accept-Signature.";
+    "blob.digest" 422 Rejected "The bytes do not have the digest in the path" "Hash what you send: PUT /v1/blobs/<sha256 of the body>.";
+    "blob.missing" 404 NotFound "This node does not hold that blob" "Ask another node, or put it first with `palisade model put`.";
+    "chain.other" 409 Config "The node serves another chain" "Name the right one with --api, or the right home with --home.";
+    "check.clock" 503 False "The clock is off" "Synchronise it (chrony, systemd-timesyncd).";
+    "check.commit_age" 503 False "No block was committed for too long" "palisade status --why";
+    "check.disk" 503 False "The disk is nearly full" "Free space on the volume of the home's data directory.";
+    "check.doppelganger" 503 False "Waiting, lest a twin of this node signs too" "Nothing; it ends by itself.";
+    "check.jail" 503 False "The validator is jailed or tombstoned" "palisade validator status";
+    "check.keys" 503 False "A key is missing" "palisade keys list";
+    "check.peers" 503 False "Too few peers" "palisade status --why; see [net] peers in node.toml.";
+    "check.registered" 503 False "This node's keys belong to no validator" "palisade validator join";
+    "check.sandbox" 503 False "The sandbox is closed" "palisade doctor --sandbox";
+    "check.seat_bond" 503 False "All of the stake is locked in seats" "Wait for running jobs, or bond more.";
+    "check.signing" 503 False "None of the last 20 blocks carries this validator's signature" "palisade status --why";
+    "check.storage" 503 False "Storage does not answer" "See the log; free space; check the disk.";
+    "check.sync" 503 False "The node is behind the chain" "Wait; `palisade status --watch` shows the progress.";
+    "config.chain" 422 Config "The configuration does not fit the chain" "See the message; development keys and chains stay on loopback.";
+    "config.invalid" 422 Config "The configuration is invalid" "palisade config check";
+    "config.plain" 422 Config "Plaintext off loopback is refused" "Bind to 127.0.0.1, or set allow_plain = true in that section and put a TLS proxy in front.";
+    "doctor.failed" 500 False "A check failed" "Each failed row names its remedy.";
+    "evidence.rejected" 422 Rejected "This is not evidence of anything" "Compare the two messages: one signer, height, round and kind, two values.";
+    "evidence.unknown" 404 NotFound "No such evidence" "palisade evidence list";
+    "faucet.empty" 503 Unavailable "The faucet has nothing left or is not set up on this node" "Ask another node of the testnet.";
+    "faucet.local_only" 403 Refused "Only local chains have a faucet" "Ask somebody for a transfer.";
+    "home.exists" 409 Rejected "The home is already there" "Name another with --home; nothing was changed.";
+    "home.missing" 404 NotFound "There is no home here" "palisade init --chain GENESIS --genesis-hash HEX --role validator";
+    "internal" 500 Unexpected "An unexpected error" "This is a bug: report it with the request id and the log.";
+    "job.blob_missing" 422 Rejected "This node lacks the job's model or input" "palisade model put FILE, then submit again.";
+    "job.not_paid" 422 JobFailed "The job ended without a paid result" "palisade job show JOB";
+    "job.not_queued" 422 Rejected "The job has left its queue" "Only waiting jobs can be cancelled.";
+    "job.unknown" 404 NotFound "No such job" "palisade job list";
+    "key.ambiguous" 409 Refused "Several keys would fit" "Name one with --key.";
+    "key.bomb" 422 Refused "The key file asks for absurd work" "It was not made by an honest program; do not open it.";
+    "key.dev" 422 Config "A development key off a local chain" "palisade keys new --role ROLE";
+    "key.exists" 409 Refused "A key of that name is already there" "Choose another --name; nothing was overwritten.";
+    "key.malformed" 422 Refused "The key file is malformed" "Restore it from a backup.";
+    "key.mnemonic" 422 Refused "These words are no BIP-39 mnemonic" "Check the spelling and the order.";
+    "key.mode" 403 Refused "Others can read the key file" "chmod 600 FILE; chmod 700 of its directory.";
+    "key.moved" 409 Refused "The key was moved to another host" "Use it there, or make a new one.";
+    "key.password" 403 Refused "The password is wrong" "Nothing was changed; try again.";
+    "key.password_missing" 403 Refused "There is no password to be had" "Give --password-file FILE, set $CREDENTIALS_DIRECTORY, or run on a terminal.";
+    "key.unknown" 404 NotFound "No such key" "palisade keys list";
+    "lock.held" 409 SignState "Another process uses this home" "End it first; it is named in the message.";
+    "model.refused" 422 Rejected "The model is not one that can run" "See the message: which operator, type or limit.";
+    "model.unknown" 404 NotFound "This node holds no such model" "palisade model list";
+    "port.taken" 409 Unavailable "A port is taken" "End the process that holds it, or choose another port in node.toml.";
+    "receipt.false" 422 False "The receipt does not verify" "The message says which part is false.";
+    "receipt.malformed" 422 False "This is not a receipt" "Fetch it again: palisade receipt fetch JOB.";
+    "receipt.not_ended" 409 Unavailable "The job has not ended yet" "palisade job watch JOB";
+    "sandbox.attack_succeeded" 500 False "An attack was not stopped" "Do not run jobs on this host; palisade doctor --sandbox.";
+    "sandbox.tier_too_low" 503 False "The sandbox lacks a layer" "palisade doctor --sandbox";
+    "sign_state.missing" 409 SignState "A consensus key without its sign-state" "palisade sign-state init --floor HEIGHT, if no other copy ever signed above it.";
+    "storage.failed" 500 Storage "A durable write failed" "Free space, check the disk, start again.";
+    "tx.anchor" 422 Rejected "The anchor is refused" "Leave it out.";
+    "tx.balance" 422 Rejected "The balance is too small" "palisade account show; on local chains palisade faucet.";
+    "tx.duplicate" 409 Rejected "The transaction is already known" "palisade tx show ID";
+    "tx.fee" 422 Rejected "The fee is too small" "Leave --fee out: the command computes it.";
+    "tx.inapplicable" 422 Rejected "The ledger refuses this transaction now" "The detail names the rule.";
+    "tx.malformed" 400 Rejected "These bytes are no transaction" "Send the canonical bytes of a signed transaction.";
+    "tx.nonce_gap" 422 Rejected "The nonce is too far ahead" "palisade account show says which comes next.";
+    "tx.pool_full" 503 Unavailable "The pool is full" "Try again in a moment, or raise the fee.";
+    "tx.signature" 422 Rejected "The signature does not verify on this chain" "Was it signed for another chain?";
+    "tx.stale_nonce" 422 Rejected "The nonce was used before" "palisade account show says which comes next.";
+    "tx.unknown" 404 NotFound "No such transaction" "It may have expired; look at its account's nonce.";
+    "tx.valid_until" 422 Rejected "The transaction is no longer or not yet valid" "Leave --valid-until out: the command computes it.";
+    "validator.unknown" 404 NotFound "No such validator" "See GET /v1/validators for all of them.";
+}
+
+/// The entry of a code.
+pub(crate) fn entry(code: &str) -> Option<&'static Entry> {
+    REGISTRY.iter().find(|entry| entry.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registry_is_ordered_and_complete() {
+        assert!(REGISTRY.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for entry in REGISTRY {
+            assert!((400..600).contains(&entry.status), "{}", entry.code);
+            assert_ne!(entry.exit, Exit::Ok, "{}", entry.code);
+            assert!(!entry.title.is_empty() && !entry.hint.is_empty());
+            assert!(
+                entry
+                    .code
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || "._".contains(c))
+            );
+        }
+    }
+}

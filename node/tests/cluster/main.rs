@@ -1,0 +1,18 @@
+//! Real processes, driven as anybody would drive them: by the command line and the public API.
+//!
+//! Every test works in a folder of its own, with a net of its own name, and ends it whatever happens.
+//! Nets can coexist, but two cores carry one: a lock lets them run in turn. What a test waits for is
+//! a condition; what it compares are the reasons and the amounts, not only that something failed.
+//!
+//! Reading order: [`cli`] and [`cluster`] (what the tests share), then a file per fault.
+#![forbid(unsafe_code)]
+
+mod badinput;
+mod cli;
+mod client;
+mod cluster;
+mod commits;
+mod crash;
+mod jobs;
+mod leftovers;
+mod rehearsal;
