@@ -44,7 +44,13 @@ impl AuditTrail {
         for collector in all {
             registry.register(collector)?;
         }
-        Ok(Self { storage, wall, supervisor, records, failures })
+        Ok(Self {
+            storage,
+            wall,
+            supervisor,
+            records,
+            failures,
+        })
     }
 
     /// Records that `actor` did `action` to `subject`; `body` is the hash of the details.
@@ -69,7 +75,8 @@ impl AuditTrail {
     fn failed(&self, error: &dyn std::fmt::Display) {
         self.failures.inc();
         let detail = format!("audit record: {error}");
-        self.supervisor.raise(Fatal::new(HaltReason::Durability, detail));
+        self.supervisor
+            .raise(Fatal::new(HaltReason::Durability, detail));
     }
 }
 

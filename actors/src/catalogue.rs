@@ -32,7 +32,13 @@ macro_rules! letters {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])+ $class:ident $variant:ident $({ $($(#[$fdoc:meta])* $field:ident: $type:ty),* $(,)? })? $(($($tuple:ty),*))?,)* }) => {
         $(#[$doc])*
         pub enum $name {
-            $($(#[$vdoc])+ $variant $({ $($(#[$fdoc])* $field: $type),* })? $(($($tuple),*))?,)*
+            $($(#[$vdoc])+ $variant $({
+                $(
+                    $(#[$fdoc])*
+                    #[doc = concat!("Its ", stringify!($field), ".")]
+                    $field: $type
+                ),*
+            })? $(($($tuple),*))?,)*
         }
 
         impl Letter for $name {
@@ -78,7 +84,7 @@ letters! {
     /// To the consensus actor.
     ConsensusMail {
         /// network -> consensus; Flow
-        Flow Heard(ConsensusEvent),
+        Flow Heard(Box<ConsensusEvent>),
         /// clock -> consensus; Vital
         Vital Timeout(TimerId),
         /// mempool -> consensus; Vital

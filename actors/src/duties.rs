@@ -55,12 +55,16 @@ impl Duties {
             body,
         };
         // Own messages pass the same gate as strangers'.
-        Signed::sign(tx, session, &self.chain).verify(&self.chain).ok()
+        Signed::sign(tx, session, &self.chain)
+            .verify(&self.chain)
+            .ok()
     }
 
     /// The salt of a seat, derived so that a restarted node can still open its commit.
     pub(crate) fn salt(&self, seat: &SeatRef, validator: &ValidatorId) -> Digest {
-        let Some(session) = &self.session else { return Digest::ZERO };
+        let Some(session) = &self.session else {
+            return Digest::ZERO;
+        };
         let key = th(Tag::SaltKey, &[session.expose().as_slice()]);
         salt_of(&key, &salt_input(&self.chain, seat, validator))
     }
@@ -87,7 +91,10 @@ mod tests {
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"Jefe").unwrap();
         mac.update(b"what do ya want for nothing?");
         let known = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(Digest(mac.finalize().into_bytes().into()).to_string(), known);
+        assert_eq!(
+            Digest(mac.finalize().into_bytes().into()).to_string(),
+            known
+        );
         assert_ne!(salt_of(&Digest::ZERO, b"a"), salt_of(&Digest::ZERO, b"b"));
     }
 }

@@ -21,7 +21,11 @@ impl HeightEvents {
     /// Those of one domain, in order.
     #[must_use]
     pub fn of(&self, domain: Domain) -> Vec<Event> {
-        self.events.iter().filter(|event| event.domain() == domain).cloned().collect()
+        self.events
+            .iter()
+            .filter(|event| event.domain() == domain)
+            .cloned()
+            .collect()
     }
 }
 
@@ -37,7 +41,10 @@ impl EventFeed {
     #[must_use]
     pub fn new(history: Vec<HeightEvents>, newest: Height) -> Self {
         let ring = Arc::new(RwLock::new(history.into()));
-        Self { ring, newest: watch::Sender::new(newest) }
+        Self {
+            ring,
+            newest: watch::Sender::new(newest),
+        }
     }
 
     /// The newest committed height, and a way to wait for the next.
@@ -58,7 +65,10 @@ impl EventFeed {
     /// The events of one height.
     #[must_use]
     pub fn at(&self, height: Height) -> Option<HeightEvents> {
-        self.after(height.previous()).into_iter().next().filter(|entry| entry.height == height)
+        self.after(height.previous())
+            .into_iter()
+            .next()
+            .filter(|entry| entry.height == height)
     }
 
     /// The oldest height held.
@@ -86,7 +96,10 @@ mod tests {
     use super::*;
 
     fn entry(height: u64) -> HeightEvents {
-        HeightEvents { height: Height(height), events: Arc::default() }
+        HeightEvents {
+            height: Height(height),
+            events: Arc::default(),
+        }
     }
 
     #[test]
@@ -97,10 +110,16 @@ mod tests {
         }
         assert_eq!(feed.oldest(), Some(Height(3)));
         assert_eq!(*feed.watch().borrow(), Height(EVENT_HEIGHTS + 2));
-        let last: Vec<u64> =
-            feed.after(Height(EVENT_HEIGHTS)).iter().map(|entry| entry.height.0).collect();
+        let last: Vec<u64> = feed
+            .after(Height(EVENT_HEIGHTS))
+            .iter()
+            .map(|entry| entry.height.0)
+            .collect();
         assert_eq!(last, [EVENT_HEIGHTS + 1, EVENT_HEIGHTS + 2]);
         assert!(feed.at(Height(2)).is_none());
-        assert_eq!(feed.at(Height(3)).map(|entry| entry.height), Some(Height(3)));
+        assert_eq!(
+            feed.at(Height(3)).map(|entry| entry.height),
+            Some(Height(3))
+        );
     }
 }

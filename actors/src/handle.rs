@@ -187,7 +187,12 @@ pub struct Heartbeat {
 
 impl NodeHandle {
     pub(crate) fn new(running: Running) -> Self {
-        let Running { storage, stop, thread, .. } = running;
+        let Running {
+            storage,
+            stop,
+            thread,
+            ..
+        } = running;
         let inner = Inner {
             bells: running.bells,
             snapshots: running.snapshots,
@@ -204,9 +209,15 @@ impl NodeHandle {
             consensus: running.consensus,
             engine: running.engine,
             chain: running.chain,
-            lifeline: Mutex::new(Some(Lifeline { storage, stop, thread })),
+            lifeline: Mutex::new(Some(Lifeline {
+                storage,
+                stop,
+                thread,
+            })),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Which chain.
@@ -230,7 +241,9 @@ impl NodeHandle {
             Err(_) => return Err(SubmitError::Gone(AskError::Gone)),
         };
         let mempool = &self.inner.bells.mempool;
-        Ok(mempool.ask(|reply| MempoolMail::Submit { tx, reply }).await?)
+        Ok(mempool
+            .ask(|reply| MempoolMail::Submit { tx, reply })
+            .await?)
     }
 
     /// A transaction that waits in the mempool.
@@ -238,7 +251,11 @@ impl NodeHandle {
     /// # Errors
     /// [`AskError`] if the node is stopping.
     pub async fn waiting(&self, id: TxId) -> Result<Option<Arc<Verified<Tx>>>, AskError> {
-        self.inner.bells.mempool.ask(|reply| MempoolMail::Lookup { id, reply }).await
+        self.inner
+            .bells
+            .mempool
+            .ask(|reply| MempoolMail::Lookup { id, reply })
+            .await
     }
 
     /// The nonce an account should use next, counting what waits.
@@ -246,7 +263,11 @@ impl NodeHandle {
     /// # Errors
     /// [`AskError`] if the node is stopping.
     pub async fn next_nonce(&self, account: Address) -> Result<u64, AskError> {
-        self.inner.bells.mempool.ask(|reply| MempoolMail::NextNonce { account, reply }).await
+        self.inner
+            .bells
+            .mempool
+            .ask(|reply| MempoolMail::NextNonce { account, reply })
+            .await
     }
 
     /// The newest snapshot.
@@ -327,7 +348,11 @@ impl NodeHandle {
     /// oracle. None if the node lacks a key or no block was committed yet.
     #[must_use]
     pub fn heartbeat(&self) -> Option<Heartbeat> {
-        let (consensus, session) = self.inner.consensus.as_ref().zip(self.inner.session.as_ref())?;
+        let (consensus, session) = self
+            .inner
+            .consensus
+            .as_ref()
+            .zip(self.inner.session.as_ref())?;
         let snapshot = self.snapshot();
         let validator = snapshot.state.key_holder(&consensus.public())?;
         snapshot.header?;
@@ -352,7 +377,8 @@ impl NodeHandle {
         if found != claimed {
             return Err(PutError::WrongHash { found, claimed });
         }
-        self.ask_blobs(|storage, reply| storage.put_blob(claimed, bytes, reply)).await
+        self.ask_blobs(|storage, reply| storage.put_blob(claimed, bytes, reply))
+            .await
     }
 
     /// Stores a manifest under its root and assembles its file from the chunks at hand. A model is
@@ -363,10 +389,16 @@ impl NodeHandle {
     pub async fn put_manifest(&self, bytes: Vec<u8>) -> Result<ManifestPut, PutError> {
         let (artifact, file) = read_manifest(&bytes)?;
         let root = artifact.root();
-        self.ask_blobs(|storage, reply| storage.put_blob(root, bytes, reply)).await?;
-        let parts =
-            FileParts { sha256: file.sha256, size: file.size, chunks: file.chunks };
-        let missing = self.ask_blobs(|storage, reply| storage.assemble(parts, reply)).await?;
+        self.ask_blobs(|storage, reply| storage.put_blob(root, bytes, reply))
+            .await?;
+        let parts = FileParts {
+            sha256: file.sha256,
+            size: file.size,
+            chunks: file.chunks,
+        };
+        let missing = self
+            .ask_blobs(|storage, reply| storage.assemble(parts, reply))
+            .await?;
         if let (Artifact::Model(_), true) = (artifact, missing.is_empty()) {
             self.inner.public.add_model(&self.inner.storage, root);
         }
@@ -378,7 +410,8 @@ impl NodeHandle {
     /// # Errors
     /// [`PutError`] if it is not here or damaged.
     pub async fn get_blob(&self, key: Digest) -> Result<Vec<u8>, PutError> {
-        self.ask_blobs(|storage, reply| storage.get_blob(key, reply)).await
+        self.ask_blobs(|storage, reply| storage.get_blob(key, reply))
+            .await
     }
 
     /// The length of a blob; none if it is not here.
@@ -386,7 +419,8 @@ impl NodeHandle {
     /// # Errors
     /// [`PutError`] if storage does not answer.
     pub async fn blob_length(&self, key: Digest) -> Result<Option<u64>, PutError> {
-        self.ask_blobs(|storage, reply| storage.blob_length(key, reply)).await
+        self.ask_blobs(|storage, reply| storage.blob_length(key, reply))
+            .await
     }
 
     async fn ask_blobs<T: Send + 'static>(
@@ -462,9 +496,23 @@ impl NodeHandle {
     /// # Errors
     /// When the store could not note the orderly stop.
     pub fn shutdown(&self) -> io::Result<()> {
-        let lifeline = self.inner.lifeline.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Lifeline { storage, stop, thread }) = lifeline else { return Ok(()) };
-        self.inner.audit.record("node", "stop", self.inner.chain.to_string(), Digest::ZERO);
+        let lifeline = self
+            .inner
+            .lifeline
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(Lifeline {
+            storage,
+            stop,
+            thread,
+        }) = lifeline
+        else {
+            return Ok(());
+        };
+        self.inner
+            .audit
+            .record("node", "stop", self.inner.chain.to_string(), Digest::ZERO);
         self.inner.supervisor.close();
         self.inner.net.shutdown();
         // The system's thread may have ended by itself.
@@ -474,9 +522,7 @@ impl NodeHandle {
     }
 }
 
-fn read_manifest(
-    bytes: &[u8],
-) -> Result<(Artifact, protocol::manifest::FileDigest), PutError> {
+fn read_manifest(bytes: &[u8]) -> Result<(Artifact, protocol::manifest::FileDigest), PutError> {
     let refuse = |error: &dyn fmt::Display| PutError::Manifest(error.to_string());
     let as_model = decode_canonical::<ModelManifest>(bytes);
     if let Ok(model) = as_model {

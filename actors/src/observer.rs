@@ -47,10 +47,13 @@ impl StorageObserver {
 
 impl Observer for StorageObserver {
     fn fatal(&self, exit: ExitKind, reason: &str) {
-        self.supervisor.raise(Fatal::new(HaltReason::of_exit_code(exit.code()), reason));
+        self.supervisor
+            .raise(Fatal::new(HaltReason::of_exit_code(exit.code()), reason));
     }
 
     fn flushed(&self, store: Store, took: Duration) {
-        self.flush.with_label_values(&[name(store)]).observe(took.as_secs_f64());
+        self.flush
+            .with_label_values(&[name(store)])
+            .observe(took.as_secs_f64());
     }
 }

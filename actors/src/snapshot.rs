@@ -34,7 +34,13 @@ impl Snapshot {
         certificate: Option<Arc<CommitCertificate>>,
     ) -> Self {
         let head = state.head();
-        Self { height: head.height, block: head.block, header, certificate, state }
+        Self {
+            height: head.height,
+            block: head.block,
+            header,
+            certificate,
+            state,
+        }
     }
 
     /// The validator that holds this session key now.
@@ -46,6 +52,9 @@ impl Snapshot {
     /// The set that agrees on the next height.
     #[must_use]
     pub fn next_set(&self) -> ValidatorSet {
-        self.state.validator_set(self.height.next()).cloned().unwrap_or_default()
+        self.state
+            .validator_set(self.height.next())
+            .cloned()
+            .unwrap_or_default()
     }
 }

@@ -41,7 +41,13 @@ impl Wire for NodeWire {
             KeyKind::Session => (Kind::Duty, Topic::Duty),
         };
         let bytes = encode(message);
-        let sealed = seal_tx(kind, &bytes, message.signer, message.valid_until, &tx.signature);
+        let sealed = seal_tx(
+            kind,
+            &bytes,
+            message.signer,
+            message.valid_until,
+            &tx.signature,
+        );
         // A liar that outruns its own network loop loses what did not fit.
         let _dropped = self.publish_sealed(topic, sealed);
     }
@@ -51,7 +57,9 @@ impl Wire for NodeWire {
     }
 
     fn submit(&self, tx: Vec<u8>) {
-        let verified = Signed::<Tx>::from_bytes(&tx).ok().and_then(|tx| tx.verify(&self.chain).ok());
+        let verified = Signed::<Tx>::from_bytes(&tx)
+            .ok()
+            .and_then(|tx| tx.verify(&self.chain).ok());
         if let Some(tx) = verified {
             let _full = self.mempool.try_tell(MempoolMail::Duty(Box::new(tx)));
         }

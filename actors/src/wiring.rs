@@ -111,7 +111,9 @@ pub struct NodeParts {
 
 impl std::fmt::Debug for NodeParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeParts").field("chain", &self.genesis.chain_id).finish_non_exhaustive()
+        f.debug_struct("NodeParts")
+            .field("chain", &self.genesis.chain_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,10 +145,22 @@ impl From<Fatal> for StartError {
 }
 
 /// Mailboxes of the domain actors: one letter a height, and what else they are told.
-const DOMAIN: Capacity = Capacity { vital: 4_096, common: 256 };
-const CONSENSUS: Capacity = Capacity { vital: 4_096, common: 1_024 };
-const MEMPOOL: Capacity = Capacity { vital: 256, common: 4_096 };
-const NETWORK: Capacity = Capacity { vital: 4_096, common: 1_024 };
+const DOMAIN: Capacity = Capacity {
+    vital: 4_096,
+    common: 256,
+};
+const CONSENSUS: Capacity = Capacity {
+    vital: 4_096,
+    common: 1_024,
+};
+const MEMPOOL: Capacity = Capacity {
+    vital: 256,
+    common: 4_096,
+};
+const NETWORK: Capacity = Capacity {
+    vital: 4_096,
+    common: 1_024,
+};
 
 struct Metrics {
     consensus: ConsensusMetrics,
@@ -228,25 +242,41 @@ struct Arbiters {
 fn arbiters() -> Result<Arbiters, StartError> {
     let (sender, receiver) = sync_channel(1);
     let (stop, stopped) = oneshot::channel::<()>();
-    let thread = std::thread::Builder::new().name("actors".into()).spawn(move || {
-        System::new().block_on(async move {
-            let arbiters = [Arbiter::new(), Arbiter::new(), Arbiter::new(), Arbiter::new()];
-            let handles = arbiters.each_ref().map(Arbiter::handle);
-            if sender.send(handles).is_err() {
-                return;
-            }
-            // Ends also when the handle is dropped without a word.
-            let _stopped = stopped.await;
-            for arbiter in arbiters {
-                arbiter.stop();
-                // A thread that panicked has told the supervisor already.
-                let _panicked = arbiter.join();
-            }
-        });
-    })?;
-    let handles = receiver.recv().map_err(|_| io::Error::other("the actor system has ended"))?;
+    let thread = std::thread::Builder::new()
+        .name("actors".into())
+        .spawn(move || {
+            System::new().block_on(async move {
+                let arbiters = [
+                    Arbiter::new(),
+                    Arbiter::new(),
+                    Arbiter::new(),
+                    Arbiter::new(),
+                ];
+                let handles = arbiters.each_ref().map(Arbiter::handle);
+                if sender.send(handles).is_err() {
+                    return;
+                }
+                // Ends also when the handle is dropped without a word.
+                let _stopped = stopped.await;
+                for arbiter in arbiters {
+                    arbiter.stop();
+                    // A thread that panicked has told the supervisor already.
+                    let _panicked = arbiter.join();
+                }
+            });
+        })?;
+    let handles = receiver
+        .recv()
+        .map_err(|_| io::Error::other("the actor system has ended"))?;
     let [consensus, gate, duty, lanes] = handles;
-    Ok(Arbiters { consensus, gate, duty, lanes, stop, thread })
+    Ok(Arbiters {
+        consensus,
+        gate,
+        duty,
+        lanes,
+        stop,
+        thread,
+    })
 }
 
 /// What several actors share.
@@ -278,7 +308,12 @@ impl Common {
     }
 
     fn noted(&self, actor: ActorId) -> Height {
-        self.recovered.state.notes.get(&actor).copied().unwrap_or(Height::ZERO)
+        self.recovered
+            .state
+            .notes
+            .get(&actor)
+            .copied()
+            .unwrap_or(Height::ZERO)
     }
 
     /// What an actor has not noted yet, as far as events are still kept.
@@ -288,7 +323,11 @@ impl Common {
             events: entry.of(domain),
             snapshot: self.first.clone(),
         };
-        self.feed.after(self.noted(actor)).into_iter().map(of).collect()
+        self.feed
+            .after(self.noted(actor))
+            .into_iter()
+            .map(of)
+            .collect()
     }
 }
 
@@ -298,7 +337,15 @@ impl Common {
 /// [`StartError`]; a node that does not start leaves nothing running but the store, which recovers.
 pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
     let NodeParts {
-        genesis, keys, storage, mut recovered, net, peer_memory, engine, profiles, registry,
+        genesis,
+        keys,
+        storage,
+        mut recovered,
+        net,
+        peer_memory,
+        engine,
+        profiles,
+        registry,
         supervisor,
     } = parts;
     let handle = storage.handle();
@@ -319,9 +366,7 @@ pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
         log: boot::log(&mut recovered),
         epoch: 0,
     })
-    .map_err(|halt| {
-        Fatal::new(HaltReason::of_exit_code(halt.exit_code()), halt.to_string())
-    })?;
+    .map_err(|halt| Fatal::new(HaltReason::of_exit_code(halt.exit_code()), halt.to_string()))?;
 
     let post = Post::new(MailboxMetrics::new(&registry)?, supervisor.clone());
     let boxes = Boxes::new(&post);
@@ -330,7 +375,10 @@ pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
     let feed = EventFeed::new(restored.history, first.height);
     let timers = clock_thread(&boxes, &supervisor)?;
     let public = PublicBlobs::default();
-    let views = Views { window, snapshots: snapshots.clone() };
+    let views = Views {
+        window,
+        snapshots: snapshots.clone(),
+    };
     let role = net.role;
     let session = keys.session.map(Arc::new);
     let mut net = net;
@@ -346,8 +394,14 @@ pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
         Ports {
             gate: Arc::new(NodeGate(views.clone())),
             memory: peer_memory,
-            blobs: Arc::new(NodeBlobs { storage: handle.clone(), public: public.clone() }),
-            chain: Arc::new(NodeChain { views, storage: handle.clone() }),
+            blobs: Arc::new(NodeBlobs {
+                storage: handle.clone(),
+                public: public.clone(),
+            }),
+            chain: Arc::new(NodeChain {
+                views,
+                storage: handle.clone(),
+            }),
         },
         metrics.net.clone(),
     )?;
@@ -378,10 +432,17 @@ pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
         first: first.clone(),
         recovered,
     };
-    common.audit.record("node", "start", genesis.chain_id.to_string(), genesis.chain_id.0);
+    common.audit.record(
+        "node",
+        "start",
+        genesis.chain_id.to_string(),
+        genesis.chain_id.0,
+    );
     for job in first.state.live_jobs() {
         if let Some(request) = first.state.requests.get(&job) {
-            common.public.add_model(&common.storage, request.spec.model_root);
+            common
+                .public
+                .add_model(&common.storage, request.spec.model_root);
         }
     }
     let (standing, standing_out) = watch::channel(Facts {
@@ -390,8 +451,17 @@ pub fn start(parts: NodeParts) -> Result<NodeHandle, StartError> {
     });
     let threads = arbiters()?;
     let bells = boxes.bells();
-    let core = Core { machine, effects, windows, publish, role, lanes };
-    start_actors(core, &common, boxes, &threads, &metrics, &net, &engine, standing)?;
+    let core = Core {
+        machine,
+        effects,
+        windows,
+        publish,
+        role,
+        lanes,
+    };
+    start_actors(
+        core, &common, boxes, &threads, &metrics, &net, &engine, standing,
+    )?;
     Ok(NodeHandle::new(Running {
         bells,
         snapshots,
@@ -437,7 +507,10 @@ struct Core {
     lanes: Lanes,
 }
 
-#[expect(clippy::too_many_arguments, reason = "the one place where everything meets")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the one place where everything meets"
+)]
 fn start_actors(
     core: Core,
     common: &Common,
@@ -448,7 +521,16 @@ fn start_actors(
     engine: &Arc<dyn Engine>,
     standing: watch::Sender<Facts>,
 ) -> Result<(), StartError> {
-    let Boxes { consensus, mempool, network, staking, escrow, jobs, execution, evidence } = boxes;
+    let Boxes {
+        consensus,
+        mempool,
+        network,
+        staking,
+        escrow,
+        jobs,
+        execution,
+        evidence,
+    } = boxes;
     let verified = VerifiedTxs::default();
     let (first, duty) = (&common.first, &threads.duty);
 
@@ -503,7 +585,10 @@ fn start_actors(
     metrics.execution.host(engine.slots(), &engine.tier());
     let ends = execution.0.clone();
     let report = Arc::new(move |seat, end| {
-        ends.tell(ExecutionMail::Ended { seat, end: Box::new(end) });
+        ends.tell(ExecutionMail::Ended {
+            seat,
+            end: Box::new(end),
+        });
     });
     let mut workflow = Execution::new(common.chain, common.noted(actor_id::EXECUTION));
     workflow.know(session_key.and_then(|key| first.session_holder(&key)));
@@ -536,7 +621,12 @@ fn start_actors(
             height: first.height,
         },
         snapshot: first.clone(),
-        stored: common.recovered.pairs.iter().map(|(_, bytes)| bytes.clone()).collect(),
+        stored: common
+            .recovered
+            .pairs
+            .iter()
+            .map(|(_, bytes)| bytes.clone())
+            .collect(),
         backlog: common.backlog(actor_id::EVIDENCE, Domain::Evidence),
     };
     evidence.1.start(duty, move || actor);
@@ -555,7 +645,9 @@ fn start_actors(
         public: common.public.clone(),
         supervisor: common.supervisor.clone(),
     };
-    network.1.start(&threads.gate, move || NetworkActor::new(parts));
+    network
+        .1
+        .start(&threads.gate, move || NetworkActor::new(parts));
     let actor = MempoolActor::new(
         first.clone(),
         verified.clone(),
@@ -591,9 +683,9 @@ fn start_actors(
     };
     let bench = Bench::new(first.state.clone(), verified);
     let (machine, effects) = (core.machine, core.effects);
-    consensus
-        .1
-        .start(&threads.consensus, move || ConsensusActor::new(parts, machine, bench, effects));
+    consensus.1.start(&threads.consensus, move || {
+        ConsensusActor::new(parts, machine, bench, effects)
+    });
     let ends = LaneEnds {
         consensus: consensus.0,
         evidence: evidence.0,

@@ -86,7 +86,14 @@ impl ConsensusActor {
         bench: Bench,
         first: Vec<Effect>,
     ) -> Self {
-        Self { parts, machine, bench, deciding: None, first, offered: None }
+        Self {
+            parts,
+            machine,
+            bench,
+            deciding: None,
+            first,
+            offered: None,
+        }
     }
 
     /// Feeds inputs and performs what follows, until nothing follows at once.
@@ -97,8 +104,12 @@ impl ConsensusActor {
             self.perform(effects, &mut queue);
         }
         self.offered = None;
-        self.parts.window.send_replace(Arc::new(self.machine.window()));
-        self.parts.metrics.at(self.machine.height(), self.machine.round());
+        self.parts
+            .window
+            .send_replace(Arc::new(self.machine.window()));
+        self.parts
+            .metrics
+            .at(self.machine.height(), self.machine.round());
     }
 
     fn perform(&mut self, effects: Vec<Effect>, queue: &mut VecDeque<Input>) {
@@ -107,7 +118,11 @@ impl ConsensusActor {
                 Effect::FetchBody { id, peer } => self.fetch_body(id, &peer),
                 Effect::Build { height, round } => {
                     let bytes_max = BLOCK_BYTES_MAX - HEADER_BYTES;
-                    self.parts.mempool.tell(MempoolMail::Take { height, round, bytes_max });
+                    self.parts.mempool.tell(MempoolMail::Take {
+                        height,
+                        round,
+                        bytes_max,
+                    });
                 }
                 Effect::Judge { height, id, block } => {
                     queue.push_back(self.judge(height, id, &block));
@@ -117,8 +132,12 @@ impl ConsensusActor {
                 }
                 Effect::CancelTimer(id) => self.parts.timers.cancel(TimerKey::Consensus(id)),
                 Effect::Wal { records, seq, .. } => self.append(records, seq),
-                Effect::Commit { block, certificate, .. } => self.commit(&block, certificate),
-                Effect::Broadcast { message, delivery, .. } => self.broadcast(message, delivery),
+                Effect::Commit {
+                    block, certificate, ..
+                } => self.commit(&block, certificate),
+                Effect::Broadcast {
+                    message, delivery, ..
+                } => self.broadcast(message, delivery),
                 Effect::AskHeight { peer, height } => self.ask_height(&peer, height),
                 Effect::Contradiction(pair) => self.parts.publisher.contradiction(&pair),
                 Effect::Freeze(conflict) => self.freeze(&conflict),
@@ -130,14 +149,24 @@ impl ConsensusActor {
     // ---- what the machine asks for --------------------------------------------------------
 
     fn fetch_body(&self, id: BlockId, peer: &Peer) {
-        let Ok(peer) = PeerId::from_bytes(peer.as_bytes()) else { return };
+        let Ok(peer) = PeerId::from_bytes(peer.as_bytes()) else {
+            return;
+        };
         // A request that finds no room is repeated by the machine's own timer.
-        let _asked_again = self.parts.network.try_tell(NetworkMail::FetchBody { id, peer });
+        let _asked_again = self
+            .parts
+            .network
+            .try_tell(NetworkMail::FetchBody { id, peer });
     }
 
     fn ask_height(&self, peer: &Peer, height: Height) {
-        let Ok(peer) = PeerId::from_bytes(peer.as_bytes()) else { return };
-        let _asked_again = self.parts.network.try_tell(NetworkMail::AskHeight { peer, height });
+        let Ok(peer) = PeerId::from_bytes(peer.as_bytes()) else {
+            return;
+        };
+        let _asked_again = self
+            .parts
+            .network
+            .try_tell(NetworkMail::AskHeight { peer, height });
     }
 
     fn judge(&mut self, height: Height, id: BlockId, block: &[u8]) -> Input {
@@ -156,7 +185,11 @@ impl ConsensusActor {
                 Judgement::Invalid
             }
         };
-        Input::Verdict { height, id, verdict }
+        Input::Verdict {
+            height,
+            id,
+            verdict,
+        }
     }
 
     fn append(&self, records: Vec<consensus::Record>, seq: WalSeq) {
@@ -165,7 +198,11 @@ impl ConsensusActor {
         let reply = Box::new(move |outcome: Result<u64, JournalError>| {
             let exit = exit_of(&outcome);
             let outcome = outcome.map_err(|error| error.to_string());
-            own.tell(ConsensusMail::WalDurable { seq: seq.0, outcome, exit });
+            own.tell(ConsensusMail::WalDurable {
+                seq: seq.0,
+                outcome,
+                exit,
+            });
         });
         if let Err(error) = self.parts.storage.wal(entries, Durability::Now, reply) {
             self.raise(HaltReason::Stuck, error.to_string());
@@ -184,15 +221,26 @@ impl ConsensusActor {
         let applied = &tried.applied;
         let commit = boot::state_commit(&applied.state, &applied.changes, applied.events.clone());
         let certified = encode(&certificate);
-        let stored =
-            CommittedBlock { height, id, block: block.to_vec(), certificate: certified };
+        let stored = CommittedBlock {
+            height,
+            id,
+            block: block.to_vec(),
+            certificate: certified,
+        };
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<(), JournalError>| {
             let exit = exit_of(&outcome);
             let outcome = outcome.map_err(|error| error.to_string());
-            own.tell(ConsensusMail::BlockDurable { height, outcome, exit });
+            own.tell(ConsensusMail::BlockDurable {
+                height,
+                outcome,
+                exit,
+            });
         });
-        self.deciding = Some(Deciding { tried, certificate: Arc::new(certificate) });
+        self.deciding = Some(Deciding {
+            tried,
+            certificate: Arc::new(certificate),
+        });
         if let Err(error) = self.parts.storage.commit(stored, commit, reply) {
             self.raise(HaltReason::Stuck, error.to_string());
         }
@@ -204,11 +252,15 @@ impl ConsensusActor {
             if self.offered != Some(at) {
                 self.offered = Some(at);
                 let (height, round) = at;
-                self.parts.network.tell(NetworkMail::OfferRound { height, round });
+                self.parts
+                    .network
+                    .tell(NetworkMail::OfferRound { height, round });
             }
             return;
         }
-        let Some(message) = self.outgoing(message) else { return };
+        let Some(message) = self.outgoing(message) else {
+            return;
+        };
         let messages = match self.parts.tamper.at(self.machine.height()) {
             Some((tamper, means)) => tamper.broadcast(message, means),
             None => vec![message],
@@ -222,13 +274,17 @@ impl ConsensusActor {
     fn outgoing(&self, message: consensus::Outgoing) -> Option<Outgoing> {
         Some(match message {
             consensus::Outgoing::Vote(vote) => Outgoing::Vote(vote),
-            consensus::Outgoing::Proposal(proposal, block) => {
-                Outgoing::Proposal { proposal, block: block.unwrap_or_default() }
-            }
+            consensus::Outgoing::Proposal(proposal, block) => Outgoing::Proposal {
+                proposal,
+                block: block.unwrap_or_default(),
+            },
             consensus::Outgoing::Certificate(certificate) => {
                 let session = self.parts.session.as_ref()?;
                 let signer = session.public();
-                let relayed = RelayedCertificate { certificate, signer };
+                let relayed = RelayedCertificate {
+                    certificate,
+                    signer,
+                };
                 Outgoing::Certificate(Signed::sign(relayed, session, &self.parts.chain))
             }
         })
@@ -253,14 +309,19 @@ impl ConsensusActor {
 
     fn raise(&self, reason: HaltReason, detail: String) {
         let height = Some(self.machine.height().0);
-        self.parts.supervisor.raise(Fatal { height, ..Fatal::new(reason, detail) });
+        self.parts.supervisor.raise(Fatal {
+            height,
+            ..Fatal::new(reason, detail)
+        });
     }
 
     // ---- what comes back ------------------------------------------------------------------
 
     fn built(&mut self, height: Height, round: Round, txs: &[Arc<Verified<Tx>>]) {
         let stale = height != self.machine.height() || self.deciding.is_some();
-        let Some(builder) = self.builder().filter(|_| !stale) else { return };
+        let Some(builder) = self.builder().filter(|_| !stale) else {
+            return;
+        };
         let built = self.bench.build(builder, self.parts.wall.now(), txs);
         if !built.dropped.is_empty() {
             self.parts.mempool.tell(MempoolMail::Refused(built.dropped));
@@ -270,7 +331,12 @@ impl ConsensusActor {
             None => built.block,
         };
         let (id, block) = (block.id(), block.to_bytes().into());
-        self.drive([Input::Built { height, round, id, block }]);
+        self.drive([Input::Built {
+            height,
+            round,
+            id,
+            block,
+        }]);
     }
 
     /// Which validator we are, if any.
@@ -298,14 +364,29 @@ impl ConsensusActor {
         let applied = &tried.applied;
         self.bench.advance(applied.state.clone());
         let ids: Vec<TxId> = applied.outcomes.iter().map(|outcome| outcome.id).collect();
-        self.parts.metrics.committed(&tried.block.header, &certificate, applied);
+        self.parts
+            .metrics
+            .committed(&tried.block.header, &certificate, applied);
         let snapshot = self.parts.publisher.committed(&tried, certificate);
-        self.parts.mempool.tell(MempoolMail::Included { ids, snapshot: snapshot.clone() });
-        self.parts.publisher.tell_domains(&snapshot, &applied.events);
-        self.parts.publisher.tell_tamper(&self.parts.tamper, &snapshot, self.builder());
+        self.parts.mempool.tell(MempoolMail::Included {
+            ids,
+            snapshot: snapshot.clone(),
+        });
+        self.parts
+            .publisher
+            .tell_domains(&snapshot, &applied.events);
+        self.parts
+            .publisher
+            .tell_tamper(&self.parts.tamper, &snapshot, self.builder());
         match applied.state.validator_set(height.plus(2)) {
-            Some(set) => self.drive([Input::Committed { height, set: set.clone() }]),
-            None => self.raise(HaltReason::InvariantBroken, format!("no set for {height} + 2")),
+            Some(set) => self.drive([Input::Committed {
+                height,
+                set: set.clone(),
+            }]),
+            None => self.raise(
+                HaltReason::InvariantBroken,
+                format!("no set for {height} + 2"),
+            ),
         }
     }
 
@@ -315,20 +396,33 @@ impl ConsensusActor {
             ConsensusEvent::Vote { peer, vote } => {
                 vec![Input::Message(name(&peer), Received::Vote(vote))]
             }
-            ConsensusEvent::Proposal { peer, proposal, block } => {
+            ConsensusEvent::Proposal {
+                peer,
+                proposal,
+                block,
+            } => {
                 let (from, id) = (name(&peer), proposal.message().block);
                 let message = Input::Message(from.clone(), Received::Proposal(proposal));
                 let body = block.map(|bytes| Input::Body(from, id, bytes.into()));
                 [Some(message), body].into_iter().flatten().collect()
             }
             ConsensusEvent::Certificate { peer, certificate } => {
-                vec![Input::Message(name(&peer), Received::Certificate(certificate))]
+                vec![Input::Message(
+                    name(&peer),
+                    Received::Certificate(certificate),
+                )]
             }
             ConsensusEvent::PeerUp { peer, tip, .. } | ConsensusEvent::Status { peer, tip } => {
-                vec![Input::Status { peer: name(&peer), tip: tip.height }]
+                vec![Input::Status {
+                    peer: name(&peer),
+                    tip: tip.height,
+                }]
             }
             ConsensusEvent::Ahead { peer, height } => {
-                vec![Input::Status { peer: name(&peer), tip: height.previous() }]
+                vec![Input::Status {
+                    peer: name(&peer),
+                    tip: height.previous(),
+                }]
             }
             ConsensusEvent::PeerDown { .. } => Vec::new(),
             ConsensusEvent::Body { peer, block, bytes } => self.body(peer, block, bytes),
@@ -340,10 +434,14 @@ impl ConsensusActor {
     }
 
     fn body(&self, peer: PeerId, id: BlockId, bytes: Option<Vec<u8>>) -> Vec<Input> {
-        let Some(bytes) = bytes else { return Vec::new() };
+        let Some(bytes) = bytes else {
+            return Vec::new();
+        };
         if !Block::from_bytes(&bytes).is_ok_and(|block| block.id() == id) {
             let offence = Offence::LyingBlock;
-            self.parts.network.tell(NetworkMail::Report { peer, offence });
+            self.parts
+                .network
+                .tell(NetworkMail::Report { peer, offence });
             return Vec::new();
         }
         vec![Input::Body(Peer::new(&peer.to_bytes()), id, bytes.into())]
@@ -352,13 +450,20 @@ impl ConsensusActor {
     fn synced(&self, peer: PeerId, blocks: Vec<net::DecidedBlock>) -> Vec<Input> {
         let mut inputs = Vec::new();
         for decided in blocks {
-            let Ok(certificate) = decode_canonical::<CommitCertificate>(&decided.certificate) else {
+            let Ok(certificate) = decode_canonical::<CommitCertificate>(&decided.certificate)
+            else {
                 let offence = Offence::LyingBlock;
-                self.parts.network.tell(NetworkMail::Report { peer, offence });
+                self.parts
+                    .network
+                    .tell(NetworkMail::Report { peer, offence });
                 break;
             };
             let (peer, block) = (Peer::new(&peer.to_bytes()), decided.block.into());
-            inputs.push(Input::Synced { peer, block, certificate });
+            inputs.push(Input::Synced {
+                peer,
+                block,
+                certificate,
+            });
         }
         inputs
     }
@@ -369,7 +474,11 @@ impl ConsensusActor {
 }
 
 fn exit_of<T>(outcome: &Result<T, JournalError>) -> Option<u8> {
-    outcome.as_ref().err().and_then(JournalError::exit).map(ExitKind::code)
+    outcome
+        .as_ref()
+        .err()
+        .and_then(JournalError::exit)
+        .map(ExitKind::code)
 }
 
 fn place_of(message: &consensus::Outgoing) -> (Height, Round) {
@@ -378,7 +487,9 @@ fn place_of(message: &consensus::Outgoing) -> (Height, Round) {
         consensus::Outgoing::Proposal(proposal, _) => {
             (proposal.message.height, proposal.message.round)
         }
-        consensus::Outgoing::Certificate(certificate) => (certificate.height(), certificate.round()),
+        consensus::Outgoing::Certificate(certificate) => {
+            (certificate.height(), certificate.round())
+        }
     }
 }
 
@@ -408,16 +519,24 @@ impl Receive for ConsensusActor {
         let began = crate::clock::monotonic();
         let name = crate::mailbox::Letter::name(&message);
         match message {
-            ConsensusMail::Heard(event) => self.heard(event),
+            ConsensusMail::Heard(event) => self.heard(*event),
             ConsensusMail::Timeout(id) => self.timeout(id),
             ConsensusMail::Taken { height, round, txs } => self.built(height, round, &txs),
             ConsensusMail::WalDurable { seq, outcome, exit } => {
                 self.wal_durable(seq, outcome, exit);
             }
-            ConsensusMail::BlockDurable { height, outcome: Ok(()), .. } => {
+            ConsensusMail::BlockDurable {
+                height,
+                outcome: Ok(()),
+                ..
+            } => {
                 self.block_durable(height);
             }
-            ConsensusMail::BlockDurable { outcome: Err(detail), exit, .. } => {
+            ConsensusMail::BlockDurable {
+                outcome: Err(detail),
+                exit,
+                ..
+            } => {
                 self.storage_failed(detail, exit);
             }
         }

@@ -55,7 +55,11 @@ pub(crate) struct Built {
 
 impl Bench {
     pub(crate) fn new(state: State, verified: VerifiedTxs) -> Self {
-        Self { state, verified, tried: BTreeMap::new() }
+        Self {
+            state,
+            verified,
+            tried: BTreeMap::new(),
+        }
     }
 
     pub(crate) const fn state(&self) -> &State {
@@ -75,11 +79,21 @@ impl Bench {
         let selection = select(&self.state, builder, time, &offered, bytes_max);
         let chain = self.state.chain_id();
         let id_at = |place: usize| offered.get(place).map(|tx| tx.tx_id(&chain));
-        let txs = selection.taken.iter().filter_map(|place| offered.get(*place));
+        let txs = selection
+            .taken
+            .iter()
+            .filter_map(|place| offered.get(*place));
         let body = Body(txs.map(|tx| tx.to_bytes()).collect());
         let header = self.state.header_for(&body, builder, clock);
-        let dropped = selection.dropped.iter().filter_map(|(place, _)| id_at(*place)).collect();
-        Built { block: Block { header, body }, dropped }
+        let dropped = selection
+            .dropped
+            .iter()
+            .filter_map(|(place, _)| id_at(*place))
+            .collect();
+        Built {
+            block: Block { header, body },
+            dropped,
+        }
     }
 
     /// Tries a block of the next height, once.
@@ -90,7 +104,10 @@ impl Bench {
         let block = Block::from_bytes(bytes)?;
         let txs = self.verify(&block)?;
         let applied = self.state.apply(&block.header, &txs)?;
-        let tried = Tried { block: Arc::new(block), applied: Arc::new(applied) };
+        let tried = Tried {
+            block: Arc::new(block),
+            applied: Arc::new(applied),
+        };
         while self.tried.len() >= OUTCOMES_MAX {
             self.tried.pop_first();
         }
@@ -110,7 +127,9 @@ impl Bench {
         }
         let chain = self.state.chain_id();
         let verify = |(index, bytes): (usize, &Vec<u8>)| {
-            self.verified.verify(bytes, &chain).ok_or(BlockInvalid::Signature { index })
+            self.verified
+                .verify(bytes, &chain)
+                .ok_or(BlockInvalid::Signature { index })
         };
         block.body.0.iter().enumerate().map(verify).collect()
     }

@@ -1,7 +1,6 @@
 //! From what storage found to a machine at work: load or rebuild the state, replay the block log,
 //! then the write-ahead log.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -55,7 +54,9 @@ fn wait<T: Send + 'static>(
         let _gone = sender.send(outcome);
     });
     ask(reply).map_err(|error| broken(error.to_string()))?;
-    let outcome = receiver.recv().map_err(|_| broken("the state thread has ended"))?;
+    let outcome = receiver
+        .recv()
+        .map_err(|_| broken("the state thread has ended"))?;
     outcome.map_err(|error| broken(error.to_string()))
 }
 
@@ -82,18 +83,27 @@ pub(crate) fn restore(
         }
     };
     let (header, certificate) = head_of(storage, tip)?;
-    if state.height() > Height::ZERO && header.is_none_or(|header| header.id() != state.head().block)
+    if state.height() > Height::ZERO
+        && header.is_none_or(|header| header.id() != state.head().block)
     {
-        return Err(diverged(format!("block log and state differ at height {tip}")));
+        return Err(diverged(format!(
+            "block log and state differ at height {tip}"
+        )));
     }
     let history = history(storage, tip);
-    Ok(Restored { snapshot: Snapshot::new(state, header, certificate), history })
+    Ok(Restored {
+        snapshot: Snapshot::new(state, header, certificate),
+        history,
+    })
 }
 
 /// The state on disk, if its leaves give the root that was noted with them.
 fn load(genesis: &Genesis, image: &StateImage) -> Option<State> {
     let meta = image.meta?;
-    let leaves = image.leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    let leaves = image
+        .leaves
+        .iter()
+        .map(|(key, value)| (key.as_slice(), value.as_slice()));
     let state = State::from_leaves(genesis, leaves).ok()?;
     let same = state.root() == meta.root && state.height() == meta.height;
     same.then_some(state)
@@ -103,8 +113,16 @@ fn load(genesis: &Genesis, image: &StateImage) -> Option<State> {
 fn begin(genesis: &Genesis, storage: &StorageHandle) -> Result<State, Fatal> {
     let state = State::genesis(genesis)
         .map_err(|error| Fatal::new(HaltReason::Configuration, error.to_string()))?;
-    let changes = state.leaves().into_iter().map(|(key, value)| (key, Some(value))).collect();
-    let commit = StateCommit { meta: meta_of(&state), changes, events: Vec::new() };
+    let changes = state
+        .leaves()
+        .into_iter()
+        .map(|(key, value)| (key, Some(value)))
+        .collect();
+    let commit = StateCommit {
+        meta: meta_of(&state),
+        changes,
+        events: Vec::new(),
+    };
     wait(|reply| storage.replay(commit, reply))?;
     Ok(state)
 }
@@ -117,12 +135,12 @@ fn replay(storage: &StorageHandle, mut state: State, tip: Height) -> Result<Stat
             .block(height)
             .map_err(|error| broken(error.to_string()))?
             .ok_or_else(|| broken(format!("block {height} is missing from the block log")))?;
-        let block =
-            Block::from_bytes(&stored.block).map_err(|error| broken(error.to_string()))?;
+        let block = Block::from_bytes(&stored.block).map_err(|error| broken(error.to_string()))?;
         let txs = ledger::verify_body(&state, &block.body)
             .map_err(|error| diverged(error.to_string()))?;
-        let applied =
-            state.apply(&block.header, &txs).map_err(|error| diverged(error.to_string()))?;
+        let applied = state
+            .apply(&block.header, &txs)
+            .map_err(|error| diverged(error.to_string()))?;
         let commit = state_commit(&applied.state, &applied.changes, applied.events);
         wait(|reply| storage.replay(commit, reply))?;
         state = applied.state;
@@ -138,23 +156,36 @@ pub(crate) fn state_commit(
 ) -> StateCommit {
     StateCommit {
         meta: meta_of(state),
-        changes: changes.iter().map(|c| (c.key.clone(), c.value.clone())).collect(),
+        changes: changes
+            .iter()
+            .map(|c| (c.key.clone(), c.value.clone()))
+            .collect(),
         events: protocol::codec::encode(&Events(events)),
     }
 }
 
 fn meta_of(state: &State) -> StateMeta {
     let head = state.head();
-    StateMeta { height: head.height, block: head.block, root: state.root() }
+    StateMeta {
+        height: head.height,
+        block: head.block,
+        root: state.root(),
+    }
 }
 
-type Head = (Option<protocol::block::Header>, Option<Arc<CommitCertificate>>);
+type Head = (
+    Option<protocol::block::Header>,
+    Option<Arc<CommitCertificate>>,
+);
 
 fn head_of(storage: &StorageHandle, tip: Height) -> Result<Head, Fatal> {
     if tip == Height::ZERO {
         return Ok((None, None));
     }
-    let stored = storage.blocks().block(tip).map_err(|error| broken(error.to_string()))?;
+    let stored = storage
+        .blocks()
+        .block(tip)
+        .map_err(|error| broken(error.to_string()))?;
     let stored = stored.ok_or_else(|| broken(format!("block {tip} is missing")))?;
     let block = Block::from_bytes(&stored.block).map_err(|error| broken(error.to_string()))?;
     let certificate: CommitCertificate =
@@ -170,7 +201,10 @@ fn history(storage: &StorageHandle, tip: Height) -> Vec<HeightEvents> {
         let bytes = wait(|reply| storage.events(height, reply)).ok().flatten();
         let events = bytes.and_then(|bytes| decode_canonical::<Events>(&bytes).ok());
         if let Some(Events(events)) = events {
-            found.push(HeightEvents { height, events: Arc::new(events) });
+            found.push(HeightEvents {
+                height,
+                events: Arc::new(events),
+            });
         }
     }
     found
@@ -195,8 +229,15 @@ pub(crate) fn floor(floor: Option<Floor>) -> Option<SignMark> {
         StoredStep::Prevote => Step::Prevote,
         StoredStep::Precommit => Step::Precommit,
     };
-    let point = SignPoint { height: point.height, round: point.round, step };
-    Some(SignMark { point, digest: sign_bytes.unwrap_or(Digest::ZERO) })
+    let point = SignPoint {
+        height: point.height,
+        round: point.round,
+        step,
+    };
+    Some(SignMark {
+        point,
+        digest: sign_bytes.unwrap_or(Digest::ZERO),
+    })
 }
 
 /// The write-ahead log in the machine's words.
@@ -205,10 +246,15 @@ pub(crate) fn log(recovered: &mut Recovered) -> Vec<Record> {
         .into_iter()
         .map(|record| match record.entry {
             WalEntry::Input { height, bytes } => Record::Input { height, bytes },
-            WalEntry::Own { mark, bytes } => Record::Own { mark: mark_of(&mark), bytes },
-            WalEntry::Body { height, id, bytes } => {
-                Record::Body { height, id, block: bytes.into() }
-            }
+            WalEntry::Own { mark, bytes } => Record::Own {
+                mark: mark_of(&mark),
+                bytes,
+            },
+            WalEntry::Body { height, id, bytes } => Record::Body {
+                height,
+                id,
+                block: bytes.into(),
+            },
         })
         .collect()
 }
@@ -219,16 +265,30 @@ fn mark_of(mark: &storage::sign::floor::SignMark) -> SignMark {
         StoredStep::Prevote => Step::Prevote,
         StoredStep::Precommit => Step::Precommit,
     };
-    let point = SignPoint { height: mark.point.height, round: mark.point.round, step };
-    SignMark { point, digest: mark.sign_bytes }
+    let point = SignPoint {
+        height: mark.point.height,
+        round: mark.point.round,
+        step,
+    };
+    SignMark {
+        point,
+        digest: mark.sign_bytes,
+    }
 }
 
 /// A record in storage's words.
 pub(crate) fn entry(record: Record) -> WalEntry {
     match record {
         Record::Input { height, bytes } => WalEntry::Input { height, bytes },
-        Record::Own { mark, bytes } => WalEntry::Own { mark: stored_mark(&mark), bytes },
-        Record::Body { height, id, block } => WalEntry::Body { height, id, bytes: block.to_vec() },
+        Record::Own { mark, bytes } => WalEntry::Own {
+            mark: stored_mark(&mark),
+            bytes,
+        },
+        Record::Body { height, id, block } => WalEntry::Body {
+            height,
+            id,
+            bytes: block.to_vec(),
+        },
     }
 }
 
@@ -243,10 +303,8 @@ fn stored_mark(mark: &SignMark) -> storage::sign::floor::SignMark {
         round: mark.point.round,
         step,
     };
-    storage::sign::floor::SignMark { point, sign_bytes: mark.digest }
-}
-
-/// Where each actor stopped dealing with heights.
-pub(crate) fn notes(recovered: &Recovered) -> BTreeMap<storage::state::ActorId, Height> {
-    recovered.state.notes.clone()
+    storage::sign::floor::SignMark {
+        point,
+        sign_bytes: mark.digest,
+    }
 }

@@ -9,7 +9,7 @@ use protocol::vote::CommitCertificate;
 
 /// Metrics of the consensus actor.
 #[derive(Clone, Debug)]
-pub struct ConsensusMetrics {
+pub(crate) struct ConsensusMetrics {
     height: IntGauge,
     round: IntGauge,
     committed_at: Gauge,
@@ -25,7 +25,10 @@ fn number(value: u64) -> i64 {
 }
 
 /// Metrics are floats; what is lost above 2^53 is lost to graphs only.
-#[expect(clippy::cast_precision_loss, reason = "graphs do not need the last bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "graphs do not need the last bits"
+)]
 const fn float(value: u64) -> f64 {
     value as f64
 }
@@ -35,7 +38,7 @@ impl ConsensusMetrics {
     ///
     /// # Errors
     /// If one of the names is taken.
-    pub fn new(
+    pub(crate) fn new(
         registry: &Registry,
         own_key: Option<protocol::keys::PublicKey>,
     ) -> Result<Self, prometheus::Error> {
@@ -99,12 +102,15 @@ impl ConsensusMetrics {
         }
         self.committed_at.set(now);
         self.rounds_failed.inc_by(u64::from(certificate.round.0));
-        let Some(set) = applied.state.validator_set(header.height) else { return };
+        let Some(set) = applied.state.validator_set(header.height) else {
+            return;
+        };
         let signers = certificate.signatures.iter();
         let power = signers
             .filter_map(|signature| set.get_by_key(&signature.signer))
             .fold(0_u64, |sum, member| sum.saturating_add(member.power));
-        self.online_stake.set(float(power) / float(set.total_power().max(1)));
+        self.online_stake
+            .set(float(power) / float(set.total_power().max(1)));
         let own = self.own_key.filter(|key| set.get_by_key(key).is_some());
         if own.is_some_and(|key| certificate.signatures.iter().all(|s| s.signer != key)) {
             self.missed.inc();

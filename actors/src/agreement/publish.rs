@@ -41,7 +41,10 @@ impl Publisher {
         let snapshot = Arc::new(Snapshot::new(state, Some(header), Some(certificate)));
         self.snapshots.send_replace(snapshot.clone());
         let events = Arc::new(tried.applied.events.clone());
-        self.feed.push(HeightEvents { height: header.height, events });
+        self.feed.push(HeightEvents {
+            height: header.height,
+            events,
+        });
         snapshot
     }
 
@@ -49,14 +52,21 @@ impl Publisher {
     pub(crate) fn tell_domains(&self, snapshot: &Arc<Snapshot>, events: &[Event]) {
         let of = |domain: Domain| DomainEvents {
             height: snapshot.height,
-            events: events.iter().filter(|event| event.domain() == domain).cloned().collect(),
+            events: events
+                .iter()
+                .filter(|event| event.domain() == domain)
+                .cloned()
+                .collect(),
             snapshot: snapshot.clone(),
         };
-        self.staking.tell(StakingMail::Committed(of(Domain::Staking)));
+        self.staking
+            .tell(StakingMail::Committed(of(Domain::Staking)));
         self.escrow.tell(EscrowMail::Committed(of(Domain::Escrow)));
-        self.execution.tell(ExecutionMail::Committed(of(Domain::Execution)));
+        self.execution
+            .tell(ExecutionMail::Committed(of(Domain::Execution)));
         self.jobs.tell(JobsMail::Committed(of(Domain::Jobs)));
-        self.evidence.tell(EvidenceMail::Committed(of(Domain::Evidence)));
+        self.evidence
+            .tell(EvidenceMail::Committed(of(Domain::Evidence)));
     }
 
     /// Hands a contradiction to the evidence actor, as the envelopes that others can check.
@@ -66,7 +76,11 @@ impl Publisher {
             ContradictingPair::Proposals(a, b) => (seal_proposal(a, &[]), seal_proposal(b, &[])),
         };
         let kind = pair.kind();
-        self.evidence.tell(EvidenceMail::Contradiction { kind, first, second });
+        self.evidence.tell(EvidenceMail::Contradiction {
+            kind,
+            first,
+            second,
+        });
     }
 
     /// Lets a rehearsed misdeed know what happened.
@@ -80,7 +94,14 @@ impl Publisher {
             return;
         }
         let others = snapshot.next_set().members().to_vec();
-        let others = others.into_iter().filter(|member| Some(member.id) != own).collect();
-        tamper.committed(&Moment { height: snapshot.height, block: snapshot.block, others });
+        let others = others
+            .into_iter()
+            .filter(|member| Some(member.id) != own)
+            .collect();
+        tamper.committed(&Moment {
+            height: snapshot.height,
+            block: snapshot.block,
+            others,
+        });
     }
 }

@@ -19,9 +19,13 @@ pub(crate) struct EscrowActor {
 
 impl EscrowActor {
     fn committed(&mut self, committed: DomainEvents) {
-        self.workflow.know(self.effects.operator(&committed.snapshot));
+        self.workflow
+            .know(self.effects.operator(&committed.snapshot));
         self.effects.measure(&committed);
-        let input = Committed { height: committed.height, events: committed.events };
+        let input = Committed {
+            height: committed.height,
+            events: committed.events,
+        };
         for intent in self.workflow.step(&input) {
             self.effects.perform(intent);
         }

@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 
 /// Metrics of the escrow actor.
 #[derive(Clone, Debug)]
-pub struct EscrowMetrics {
+pub(crate) struct EscrowMetrics {
     flow: IntCounterVec,
 }
 
@@ -23,9 +23,12 @@ impl EscrowMetrics {
     ///
     /// # Errors
     /// If one of the names is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let flow = IntCounterVec::new(
-            Opts::new("palisade_escrow_flow_upal_total", "Money through escrow since the start"),
+            Opts::new(
+                "palisade_escrow_flow_upal_total",
+                "Money through escrow since the start",
+            ),
             &["kind"],
         )?;
         let collector: Box<dyn Collector> = Box::new(flow.clone());
@@ -62,7 +65,10 @@ impl EscrowEffects {
                 Event::Burned { amount, .. } => ("burned", amount),
                 _ => continue,
             };
-            self.metrics.flow.with_label_values(&[kind]).inc_by(amount.0);
+            self.metrics
+                .flow
+                .with_label_values(&[kind])
+                .inc_by(amount.0);
         }
     }
 

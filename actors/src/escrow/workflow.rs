@@ -54,7 +54,10 @@ impl Escrow {
     /// `height` is the last one dealt with.
     #[must_use]
     pub const fn new(height: Height) -> Self {
-        Self { operator: None, height }
+        Self {
+            operator: None,
+            height,
+        }
     }
 
     /// Learns who is paid for what our validator does.

@@ -38,7 +38,10 @@ impl EvidenceActor {
     fn committed(&mut self, committed: DomainEvents) {
         self.effects.at(committed.height);
         self.snapshot = committed.snapshot;
-        self.step(Input::Committed { height: committed.height, events: committed.events });
+        self.step(Input::Committed {
+            height: committed.height,
+            events: committed.events,
+        });
     }
 
     /// Checks a pair as the ledger will: the cheap part first, then membership, then signatures.
@@ -54,7 +57,7 @@ impl EvidenceActor {
     fn found(&mut self, kind: EvidenceKind, first: &[u8], second: &[u8], source: Source) {
         match self.prove(kind, first, second) {
             Some(proof) if self.snapshot.state.evidence.contains(&proof.id()) => {}
-            Some(proof) => self.step(Input::Found(proof, source)),
+            Some(proof) => self.step(Input::Found(Box::new(proof), source)),
             None => tracing::debug!(?source, "pair_proves_nothing"),
         }
     }
@@ -77,7 +80,11 @@ impl Receive for EvidenceActor {
     fn receive(&mut self, message: EvidenceMail) {
         match message {
             EvidenceMail::Committed(committed) => self.committed(committed),
-            EvidenceMail::Contradiction { kind, first, second } => {
+            EvidenceMail::Contradiction {
+                kind,
+                first,
+                second,
+            } => {
                 self.found(kind, &first, &second, Source::Seen);
             }
             EvidenceMail::Gossiped(pair) => {

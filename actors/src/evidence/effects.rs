@@ -23,7 +23,7 @@ const VALID_STEP: u64 = VALID_UNTIL_BLOCKS_MAX / 2;
 
 /// Metrics of the evidence actor.
 #[derive(Clone, Debug)]
-pub struct EvidenceMetrics {
+pub(crate) struct EvidenceMetrics {
     evidence: IntCounterVec,
     open: IntGauge,
 }
@@ -33,7 +33,7 @@ impl EvidenceMetrics {
     ///
     /// # Errors
     /// If one of the names is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             evidence: IntCounterVec::new(
                 Opts::new("palisade_slashing_evidence_total", "Contradicting pairs"),
@@ -41,8 +41,10 @@ impl EvidenceMetrics {
             )?,
             open: IntGauge::new("palisade_evidence_open", "Pairs not yet punished")?,
         };
-        let all: [Box<dyn Collector>; 2] =
-            [Box::new(metrics.evidence.clone()), Box::new(metrics.open.clone())];
+        let all: [Box<dyn Collector>; 2] = [
+            Box::new(metrics.evidence.clone()),
+            Box::new(metrics.open.clone()),
+        ];
         for collector in all {
             registry.register(collector)?;
         }
@@ -81,7 +83,9 @@ impl EvidenceEffects {
     }
 
     pub(crate) fn open(&self, count: usize) {
-        self.metrics.open.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.metrics
+            .open
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// What [`Self::keep`] wrote: kind, length of the first, both.
@@ -101,7 +105,10 @@ impl EvidenceEffects {
         let len = u32::try_from(first.len()).unwrap_or(u32::MAX).to_be_bytes();
         let kind = proof.pair.kind();
         let bytes = [&[kind.code()], len.as_slice(), &first, &second].concat();
-        self.metrics.evidence.with_label_values(&[kind.name(), "kept"]).inc();
+        self.metrics
+            .evidence
+            .with_label_values(&[kind.name(), "kept"])
+            .inc();
         let own = self.own.clone();
         let supervisor = self.supervisor.clone();
         let reply = Box::new(move |outcome: Result<(), _>| match outcome {
@@ -117,10 +124,18 @@ impl EvidenceEffects {
     }
 
     fn gossip(&self, proof: &Proof) {
-        let Some(session) = &self.duties.session else { return };
+        let Some(session) = &self.duties.session else {
+            return;
+        };
         let (first, second) = envelopes(&proof.pair);
         let (height, round) = (proof.pair.height(), proof.pair.round());
-        let pair = Pair { height, round, first, second, signer: session.public() };
+        let pair = Pair {
+            height,
+            round,
+            first,
+            second,
+            signer: session.public(),
+        };
         let signed = Signed::sign(pair, session, &self.duties.chain);
         self.network.tell(NetworkMail::GossipPair(Box::new(signed)));
     }
@@ -129,9 +144,17 @@ impl EvidenceEffects {
         let (a, b) = envelopes(&proof.pair);
         let kind = proof.pair.kind();
         let body = TxBody::SubmitEvidence(SubmitEvidence { kind, a, b });
-        let step = self.height.0.checked_div(VALID_STEP).unwrap_or(0).saturating_add(1);
+        let step = self
+            .height
+            .0
+            .checked_div(VALID_STEP)
+            .unwrap_or(0)
+            .saturating_add(1);
         let valid_until = Height(step.saturating_mul(VALID_STEP).saturating_add(1));
-        self.metrics.evidence.with_label_values(&[kind.name(), "submitted"]).inc();
+        self.metrics
+            .evidence
+            .with_label_values(&[kind.name(), "submitted"])
+            .inc();
         self.duties.submit(body, valid_until, self.height);
     }
 
@@ -145,7 +168,8 @@ impl EvidenceEffects {
                 let _offered_again = self.duties.storage.done(id.0, Box::new(|_| ()));
             }
             Intent::Audit(action, id) => {
-                self.audit.record("evidence", action, id.to_string(), Digest::ZERO);
+                self.audit
+                    .record("evidence", action, id.to_string(), Digest::ZERO);
             }
             Intent::OwnKey(proof) => self.own_key(&proof),
             Intent::Note(height) => note(&self.duties.storage, actor_id::EVIDENCE, height),
@@ -169,7 +193,10 @@ impl EvidenceEffects {
         self.supervisor.raise(Fatal {
             height: Some(proof.pair.height().0),
             evidence: vec![hex(&first), hex(&second)],
-            ..Fatal::new(HaltReason::OwnKeyInEvidence, "our consensus key signed two values")
+            ..Fatal::new(
+                HaltReason::OwnKeyInEvidence,
+                "our consensus key signed two values",
+            )
         });
     }
 }

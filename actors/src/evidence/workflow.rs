@@ -64,7 +64,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A contradiction.
-    Found(Proof, Source),
+    Found(Box<Proof>, Source),
     /// From storage: it is durable.
     Kept(EvidenceId),
     /// From consensus.
@@ -134,7 +134,7 @@ impl Evidence {
     /// One step.
     pub fn step(&mut self, input: Input) -> Vec<Intent> {
         match input {
-            Input::Found(proof, source) => self.found(proof, source),
+            Input::Found(proof, source) => self.found(*proof, source),
             Input::Kept(id) => self.kept(id),
             Input::Committed { height, events } => self.committed(height, &events),
         }

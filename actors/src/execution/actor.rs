@@ -29,7 +29,10 @@ impl ExecutionActor {
     fn committed(&mut self, committed: DomainEvents) {
         self.effects.at(committed.height);
         self.workflow.know(self.effects.own(&committed.snapshot));
-        self.step(Input::Committed { height: committed.height, events: committed.events });
+        self.step(Input::Committed {
+            height: committed.height,
+            events: committed.events,
+        });
     }
 }
 
@@ -48,7 +51,9 @@ impl Receive for ExecutionActor {
             ExecutionMail::Run(order) => self.step(Input::Run(*order)),
             ExecutionMail::Cancel(job) => self.step(Input::Cancel(job)),
             ExecutionMail::Ended { seat, end } => {
-                let Some(own) = self.workflow.validator() else { return };
+                let Some(own) = self.workflow.validator() else {
+                    return;
+                };
                 let (end, salt) = self.effects.ended(&seat, *end, &own);
                 self.step(Input::Ended { seat, end, salt });
             }

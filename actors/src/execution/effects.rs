@@ -3,9 +3,7 @@
 use std::fmt;
 
 use prometheus::core::Collector;
-use prometheus::{
-    Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use protocol::digest::{Digest, ValidatorId, sha256};
 use protocol::job::{DeclineReason, SeatRef};
 use protocol::keys::PublicKey;
@@ -24,14 +22,23 @@ use crate::tamper::SeatResult;
 
 /// How runs end, as the sandbox names it.
 const OUTCOMES: [&str; 12] = [
-    "exited", "signaled", "wall_timeout", "cpu_timeout", "memory_limit", "output_limit",
-    "pids_limit", "file_size_limit", "seccomp_violation", "cancelled", "setup_failed",
+    "exited",
+    "signaled",
+    "wall_timeout",
+    "cpu_timeout",
+    "memory_limit",
+    "output_limit",
+    "pids_limit",
+    "file_size_limit",
+    "seccomp_violation",
+    "cancelled",
+    "setup_failed",
     "launcher_lost",
 ];
 
 /// Metrics of the execution actor.
 #[derive(Clone, Debug)]
-pub struct ExecutionMetrics {
+pub(crate) struct ExecutionMetrics {
     executions: IntCounterVec,
     seconds: Histogram,
     setup: Histogram,
@@ -46,14 +53,17 @@ impl ExecutionMetrics {
     ///
     /// # Errors
     /// If one of the names is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let histogram = |name, help, buckets: &[f64]| {
             Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))
         };
         let mib = f64::from(1 << 20);
         let metrics = Self {
             executions: IntCounterVec::new(
-                Opts::new("palisade_sandbox_executions_total", "Runs, by how they ended"),
+                Opts::new(
+                    "palisade_sandbox_executions_total",
+                    "Runs, by how they ended",
+                ),
                 &["outcome"],
             )?,
             seconds: histogram(
@@ -69,7 +79,13 @@ impl ExecutionMetrics {
             memory: histogram(
                 "palisade_sandbox_peak_memory_bytes",
                 "Most memory a run held at once",
-                &[16.0 * mib, 64.0 * mib, 128.0 * mib, 256.0 * mib, 512.0 * mib],
+                &[
+                    16.0 * mib,
+                    64.0 * mib,
+                    128.0 * mib,
+                    256.0 * mib,
+                    512.0 * mib,
+                ],
             )?,
             running: IntGauge::new("palisade_sandbox_running", "Runs under way")?,
             slots: IntGauge::new("palisade_sandbox_slots", "Runs possible at once")?,
@@ -152,15 +168,20 @@ impl ExecutionEffects {
             (Ok(result), Some((tamper, _))) => Ok(tamper.result(seat, result)),
             (end, _) => end,
         };
-        let root = result.as_ref().map_or(Digest::ZERO, |result| result.result_root);
+        let root = result
+            .as_ref()
+            .map_or(Digest::ZERO, |result| result.result_root);
         let subject = format!("{} seat {} {}", seat.job, seat.seat, end.outcome);
         let body = sha256(format!("{} {}", root, end.tier).as_bytes());
-        self.audit.record("execution", "sandbox_outcome", subject, body);
+        self.audit
+            .record("execution", "sandbox_outcome", subject, body);
         (result, self.duties.salt(seat, own))
     }
 
     fn count_running(&self) {
-        self.metrics.running.set(i64::try_from(self.slots.running()).unwrap_or(i64::MAX));
+        self.metrics
+            .running
+            .set(i64::try_from(self.slots.running()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn perform(&mut self, intent: Intent) {
@@ -197,14 +218,24 @@ impl ExecutionEffects {
 
     /// The commit is durable before anybody hears of it; another one for the seat is refused.
     fn mark(&self, seat: SeatRef, commit: Digest) {
-        let key = SeatKey { job: seat.job, attempt: seat.attempt, seat: seat.seat };
+        let key = SeatKey {
+            job: seat.job,
+            attempt: seat.attempt,
+            seat: seat.seat,
+        };
         let own = self.own.clone();
         let reply = Box::new(move |outcome: Result<(), _>| {
-            own.tell(ExecutionMail::Marked { seat, allowed: outcome.is_ok() });
+            own.tell(ExecutionMail::Marked {
+                seat,
+                allowed: outcome.is_ok(),
+            });
         });
         if let Err(error) = self.duties.storage.mark(key, commit, reply) {
             tracing::warn!(%error, "commit_not_marked");
-            self.own.tell(ExecutionMail::Marked { seat, allowed: false });
+            self.own.tell(ExecutionMail::Marked {
+                seat,
+                allowed: false,
+            });
         }
     }
 }

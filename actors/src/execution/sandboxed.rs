@@ -47,17 +47,30 @@ impl SandboxEngine {
         codec: Arc<dyn RunnerCodec>,
         slots: usize,
     ) -> Self {
-        Self { sandbox, program, mode: mode.into(), codec, slots }
+        Self {
+            sandbox,
+            program,
+            mode: mode.into(),
+            codec,
+            slots,
+        }
     }
 }
 
 impl Engine for SandboxEngine {
     fn slots(&self) -> usize {
-        if self.sandbox.allows(Profile::Runner) { self.slots } else { 0 }
+        if self.sandbox.allows(Profile::Runner) {
+            self.slots
+        } else {
+            0
+        }
     }
 
     fn slot(&self, index: u32) -> Result<Box<dyn RunSlot>, String> {
-        let config = self.sandbox.slot(index).map_err(|closed| closed.to_string())?;
+        let config = self
+            .sandbox
+            .slot(index)
+            .map_err(|closed| closed.to_string())?;
         let slot = Slot::spawn(config).map_err(|error| error.to_string())?;
         Ok(Box::new(SandboxSlot {
             slot,
@@ -171,12 +184,23 @@ mod tests {
             (Outcome::CpuTimeout, Some(DeclineReason::HostTimeout)),
             (Outcome::Cancelled, Some(DeclineReason::HostTimeout)),
             (Outcome::MemoryLimit, Some(DeclineReason::OutOfMemory)),
-            (Outcome::OutputLimit { stream: Stream::Stdout }, Some(DeclineReason::SandboxKilled)),
+            (
+                Outcome::OutputLimit {
+                    stream: Stream::Stdout,
+                },
+                Some(DeclineReason::SandboxKilled),
+            ),
             (Outcome::PidsLimit, Some(DeclineReason::SandboxKilled)),
             (Outcome::FileSizeLimit, Some(DeclineReason::SandboxKilled)),
-            (Outcome::SeccompViolation { nr: None }, Some(DeclineReason::SandboxKilled)),
             (
-                Outcome::SetupFailed { stage: Stage::Exec, errno: 8 },
+                Outcome::SeccompViolation { nr: None },
+                Some(DeclineReason::SandboxKilled),
+            ),
+            (
+                Outcome::SetupFailed {
+                    stage: Stage::Exec,
+                    errno: 8,
+                },
                 Some(DeclineReason::Unavailable),
             ),
             (Outcome::LauncherLost, Some(DeclineReason::Unavailable)),

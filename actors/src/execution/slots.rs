@@ -50,21 +50,33 @@ impl Slots {
                 queue: queue.clone(),
                 index,
             };
-            Builder::new().name(format!("slot-{index}")).spawn(move || thread.run())?;
+            Builder::new()
+                .name(format!("slot-{index}"))
+                .spawn(move || thread.run())?;
         }
-        Ok(Self { orders, running: HashMap::new(), report })
+        Ok(Self {
+            orders,
+            running: HashMap::new(),
+            report,
+        })
     }
 
     pub(crate) fn start_run(&mut self, order: Order) {
         let seat = order.seat;
         let Ok(cancel) = Cancel::new() else {
-            (self.report)(seat, RunEnd::declined(DeclineReason::Unavailable, "setup_failed"));
+            (self.report)(
+                seat,
+                RunEnd::declined(DeclineReason::Unavailable, "setup_failed"),
+            );
             return;
         };
         self.running.insert(seat, cancel.clone());
         if self.orders.try_send(Task { order, cancel }).is_err() {
             self.running.remove(&seat);
-            (self.report)(seat, RunEnd::declined(DeclineReason::Unavailable, "setup_failed"));
+            (self.report)(
+                seat,
+                RunEnd::declined(DeclineReason::Unavailable, "setup_failed"),
+            );
         }
     }
 
@@ -103,8 +115,14 @@ impl SlotThread {
     fn run(self) {
         let mut slot: Option<Box<dyn RunSlot>> = None;
         loop {
-            let next = self.queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(Task { order, cancel }) = next else { return };
+            let next = self
+                .queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv();
+            let Ok(Task { order, cancel }) = next else {
+                return;
+            };
             let seat = order.seat;
             let end = match self.slot(&mut slot) {
                 Some(slot) => match self.load(order) {
@@ -132,8 +150,9 @@ impl SlotThread {
 
     /// Reads manifests and files; storage hashes what it reads, the roots are checked here.
     fn load(&self, order: Order) -> Result<Work, &'static str> {
-        let model: protocol::manifest::ModelManifest =
-            self.manifest(order.spec.model_root).ok_or("model manifest")?;
+        let model: protocol::manifest::ModelManifest = self
+            .manifest(order.spec.model_root)
+            .ok_or("model manifest")?;
         let input: protocol::manifest::InputManifest =
             self.manifest(order.spec.input).ok_or("input manifest")?;
         if model.root() != order.spec.model_root || input.root() != order.spec.input {
@@ -141,7 +160,13 @@ impl SlotThread {
         }
         let model_file = self.blob(model.file.sha256).ok_or("model file")?;
         let bundle = self.blob(input.bundle.sha256).ok_or("input bundle")?;
-        Ok(Work { order, model, input, model_file, bundle })
+        Ok(Work {
+            order,
+            model,
+            input,
+            model_file,
+            bundle,
+        })
     }
 
     fn manifest<T: Canonical>(&self, root: Digest) -> Option<T> {

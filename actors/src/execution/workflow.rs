@@ -240,7 +240,9 @@ impl Execution {
         salt: Digest,
     ) -> Vec<Intent> {
         let chain = self.chain;
-        let Some(validator) = self.validator else { return Vec::new() };
+        let Some(validator) = self.validator else {
+            return Vec::new();
+        };
         let Some(seat) = self.seats.get_mut(&seat_ref) else {
             return Vec::new();
         };

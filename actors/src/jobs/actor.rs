@@ -34,9 +34,12 @@ impl JobsActor {
         self.effects.at(committed.height);
         self.effects.measure(&committed);
         for order in self.effects.seated_by(&committed) {
-            self.step(Input::Seated(order));
+            self.step(Input::Seated(Box::new(order)));
         }
-        self.step(Input::Committed { height: committed.height, events: committed.events });
+        self.step(Input::Committed {
+            height: committed.height,
+            events: committed.events,
+        });
     }
 }
 
@@ -46,12 +49,15 @@ impl Receive for JobsActor {
     fn started(&mut self) {
         for committed in std::mem::take(&mut self.backlog) {
             self.effects.at(committed.height);
-            self.step(Input::Committed { height: committed.height, events: committed.events });
+            self.step(Input::Committed {
+                height: committed.height,
+                events: committed.events,
+            });
         }
         // The state knows every seat still open, whatever the notes say.
         if let Some(snapshot) = self.first.take() {
             for order in self.effects.seated_now(&snapshot) {
-                self.step(Input::Seated(order));
+                self.step(Input::Seated(Box::new(order)));
             }
         }
     }

@@ -26,7 +26,7 @@ use crate::snapshot::Snapshot;
 
 /// Metrics of the jobs actor.
 #[derive(Clone, Debug)]
-pub struct JobsMetrics {
+pub(crate) struct JobsMetrics {
     stages: IntCounterVec,
     settled: IntCounterVec,
     queue: IntGauge,
@@ -38,7 +38,7 @@ impl JobsMetrics {
     ///
     /// # Errors
     /// If one of the names is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             stages: IntCounterVec::new(
                 Opts::new("palisade_jobs_total", "Jobs that entered a stage"),
@@ -114,15 +114,22 @@ impl JobsEffects {
     }
 
     pub(crate) fn measure(&self, committed: &DomainEvents) {
-        committed.events.iter().for_each(|event| self.metrics.event(event));
+        committed
+            .events
+            .iter()
+            .for_each(|event| self.metrics.event(event));
         let late = committed.snapshot.state.jobs_past_deadline();
-        self.metrics.past_deadline.set(i64::try_from(late).unwrap_or(i64::MAX));
+        self.metrics
+            .past_deadline
+            .set(i64::try_from(late).unwrap_or(i64::MAX));
     }
 
     /// Seats that the events of a height gave us.
     pub(crate) fn seated_by(&self, committed: &DomainEvents) -> Vec<Order> {
         let snapshot = &committed.snapshot;
-        let Some(own) = self.own(snapshot) else { return Vec::new() };
+        let Some(own) = self.own(snapshot) else {
+            return Vec::new();
+        };
         let mut orders = Vec::new();
         for event in &committed.events {
             match event {
@@ -139,9 +146,13 @@ impl JobsEffects {
 
     /// Every seat of ours that is still open.
     pub(crate) fn seated_now(&self, snapshot: &Snapshot) -> Vec<Order> {
-        let Some(own) = self.own(snapshot) else { return Vec::new() };
+        let Some(own) = self.own(snapshot) else {
+            return Vec::new();
+        };
         let live = snapshot.state.live_jobs();
-        live.into_iter().flat_map(|job| orders_of(snapshot, own, job)).collect()
+        live.into_iter()
+            .flat_map(|job| orders_of(snapshot, own, job))
+            .collect()
     }
 
     fn own(&self, snapshot: &Snapshot) -> Option<ValidatorId> {
@@ -150,22 +161,30 @@ impl JobsEffects {
 
     /// An escalated job's data are public: whoever watches must be able to run it again.
     fn open_to_all(&self, snapshot: &Snapshot, job: JobId) {
-        let Some(request) = snapshot.state.requests.get(&job) else { return };
-        self.public.add_model(&self.duties.storage, request.spec.model_root);
-        self.public.add_input(&self.duties.storage, request.spec.input);
+        let Some(request) = snapshot.state.requests.get(&job) else {
+            return;
+        };
+        self.public
+            .add_model(&self.duties.storage, request.spec.model_root);
+        self.public
+            .add_input(&self.duties.storage, request.spec.input);
     }
 
     pub(crate) fn perform(&self, intent: Intent) {
         match intent {
             Intent::Fetch(artifact) => {
-                if self.network.try_tell(NetworkMail::FetchBlob(artifact)).is_err() {
+                if self
+                    .network
+                    .try_tell(NetworkMail::FetchBlob(artifact))
+                    .is_err()
+                {
                     tracing::warn!(root = %artifact.root(), "fetch_not_taken");
                 }
             }
-            Intent::Run(order) => self.execution.tell(ExecutionMail::Run(Box::new(order))),
+            Intent::Run(order) => self.execution.tell(ExecutionMail::Run(order)),
             Intent::Cancel(job) => self.execution.tell(ExecutionMail::Cancel(job)),
             Intent::Submit { body, valid_until } => {
-                self.duties.submit(body, valid_until, self.height);
+                self.duties.submit(*body, valid_until, self.height);
             }
             Intent::Pin(artifacts) => self.pin(&artifacts),
             Intent::Note(height) => note(&self.duties.storage, actor_id::JOBS, height),
@@ -205,10 +224,17 @@ fn orders_of(snapshot: &Snapshot, own: ValidatorId, job: JobId) -> Vec<Order> {
         Phase::Reveal(level) => (level, Some(head.deadline)),
         _ => return Vec::new(),
     };
-    let place = |number: u16| SeatRef { job, attempt: head.attempt, seat: number };
+    let place = |number: u16| SeatRef {
+        job,
+        attempt: head.attempt,
+        seat: number,
+    };
     own_seats(head, own)
         .filter_map(|number| {
-            let seat = state.seats.get(&place(number)).filter(|seat| seat.level == level)?;
+            let seat = state
+                .seats
+                .get(&place(number))
+                .filter(|seat| seat.level == level)?;
             let committed = match (seat.state, reveal_closes) {
                 (SeatState::Open, None) => None,
                 (SeatState::Committed(commit), _) => Some(commit.commit),
@@ -226,5 +252,8 @@ fn orders_of(snapshot: &Snapshot, own: ValidatorId, job: JobId) -> Vec<Order> {
 }
 
 fn own_seats(head: &JobHead, own: ValidatorId) -> impl Iterator<Item = u16> {
-    (0_u16..).zip(&head.seats).filter(move |(_, holder)| holder.validator == own).map(|(n, _)| n)
+    (0_u16..)
+        .zip(&head.seats)
+        .filter(move |(_, holder)| holder.validator == own)
+        .map(|(n, _)| n)
 }

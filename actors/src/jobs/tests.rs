@@ -1,1 +1,174 @@
-//! To be filled.
+//! From the draw to the slot, and every way of giving a seat up.
+
+use protocol::digest::{JobId, sha256};
+use protocol::events::{Event, FailCode};
+use protocol::job::{JobParams, JobSpec, SeatRef};
+use protocol::units::{Amount, Fuel, Height};
+
+use super::workflow::{Artifact, Capacity, Input, Intent, Jobs};
+use crate::execution::workflow::Order;
+
+fn order(seat: u16, commit_closes: u64) -> Order {
+    let spec = JobSpec {
+        model_root: sha256(b"model"),
+        engine: 1,
+        input: sha256(&seat.to_be_bytes()),
+        params: JobParams::default(),
+        fuel_limit: Fuel(1),
+        k: 3,
+        max_price: Amount(1),
+        expiry: Height(99),
+    };
+    let seat = SeatRef {
+        job: JobId(sha256(&seat.to_be_bytes())),
+        attempt: 0,
+        seat,
+    };
+    let commit_closes = Height(commit_closes);
+    Order {
+        seat,
+        spec,
+        commit_closes,
+        committed: None,
+        reveal_closes: None,
+    }
+}
+
+fn jobs(slots: usize) -> Jobs {
+    Jobs::new(Capacity::Slots(slots), Height(9))
+}
+
+fn seat(jobs: &mut Jobs, order: &Order) -> Vec<Intent> {
+    jobs.step(Input::Seated(Box::new(order.clone())))
+}
+
+fn fetched(jobs: &mut Jobs, artifact: Artifact, held: bool) -> Vec<Intent> {
+    jobs.step(Input::Fetched { artifact, held })
+}
+
+fn height(jobs: &mut Jobs, height: u64, events: Vec<Event>) -> Vec<Intent> {
+    jobs.step(Input::Committed {
+        height: Height(height),
+        events,
+    })
+}
+
+fn model(order: &Order) -> Artifact {
+    Artifact::Model(order.spec.model_root)
+}
+
+fn input(order: &Order) -> Artifact {
+    Artifact::Input(order.spec.input)
+}
+
+fn said(intents: &[Intent]) -> Vec<&'static str> {
+    let kind = |intent: &Intent| match intent {
+        Intent::Submit { body, .. } => Some(body.kind().name()),
+        _ => None,
+    };
+    intents.iter().filter_map(kind).collect()
+}
+
+fn run(intents: &[Intent]) -> Vec<SeatRef> {
+    let seat = |intent: &Intent| match intent {
+        Intent::Run(order) => Some(order.seat),
+        _ => None,
+    };
+    intents.iter().filter_map(seat).collect()
+}
+
+#[test]
+fn a_seat_runs_once_both_artifacts_are_here() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    let intents = seat(&mut jobs, &order);
+    assert!(intents.contains(&Intent::Fetch(model(&order))));
+    assert!(intents.contains(&Intent::Fetch(input(&order))));
+    assert_eq!(
+        seat(&mut jobs, &order),
+        [],
+        "the same seat twice is one seat"
+    );
+    assert_eq!(run(&fetched(&mut jobs, model(&order), true)), []);
+    assert_eq!(run(&fetched(&mut jobs, input(&order), true)), [order.seat]);
+}
+
+#[test]
+fn the_most_urgent_seat_goes_first_and_slots_are_not_oversold() {
+    let (mut jobs, late, urgent) = (jobs(1), order(0, 30), order(1, 20));
+    for order in [&late, &urgent] {
+        seat(&mut jobs, order);
+        fetched(&mut jobs, input(order), true);
+    }
+    assert_eq!(run(&fetched(&mut jobs, model(&late), true)), [urgent.seat]);
+    assert_eq!(jobs.queued(), 1);
+    assert_eq!(run(&jobs.step(Input::Finished(urgent.seat))), [late.seat]);
+}
+
+#[test]
+fn what_nobody_has_gives_the_seat_up_in_so_many_words() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    seat(&mut jobs, &order);
+    assert_eq!(
+        said(&fetched(&mut jobs, input(&order), false)),
+        ["input_unavailable"]
+    );
+    assert_eq!(
+        said(&height(&mut jobs, 10, vec![])),
+        ["input_unavailable"],
+        "said until heard"
+    );
+    assert_eq!(
+        said(&height(&mut jobs, 20, vec![])),
+        Vec::<&str>::new(),
+        "or the window is over"
+    );
+    assert_eq!(jobs.queued(), 0);
+}
+
+#[test]
+fn a_closed_host_declines_at_once() {
+    let (mut jobs, order) = (Jobs::new(Capacity::Closed, Height(9)), order(0, 20));
+    assert_eq!(said(&seat(&mut jobs, &order)), ["decline"]);
+}
+
+#[test]
+fn a_seat_that_waits_too_long_is_given_up_in_time() {
+    let (mut jobs, busy, ready, fetching) = (jobs(1), order(0, 40), order(1, 20), order(2, 20));
+    seat(&mut jobs, &busy);
+    fetched(&mut jobs, model(&busy), true);
+    fetched(&mut jobs, input(&busy), true);
+    seat(&mut jobs, &ready);
+    fetched(&mut jobs, model(&ready), true);
+    fetched(&mut jobs, input(&ready), true);
+    seat(&mut jobs, &fetching);
+    assert_eq!(said(&height(&mut jobs, 17, vec![])), Vec::<&str>::new());
+    let mut words = said(&height(&mut jobs, 18, vec![]));
+    words.sort_unstable();
+    assert_eq!(words, ["decline", "input_unavailable"]);
+}
+
+#[test]
+fn an_ended_job_is_forgotten_and_its_run_cancelled() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    seat(&mut jobs, &order);
+    let event = Event::Failed {
+        job: order.seat.job,
+        code: FailCode::NoQuorum,
+    };
+    let intents = height(&mut jobs, 10, vec![event]);
+    assert_eq!(intents[0], Intent::Cancel(order.seat.job));
+    assert!(matches!(&intents[1], Intent::Pin(left) if left.is_empty()));
+    assert_eq!(run(&fetched(&mut jobs, model(&order), true)), []);
+}
+
+#[test]
+fn a_replayed_height_changes_nothing() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    seat(&mut jobs, &order);
+    height(&mut jobs, 12, vec![]);
+    let event = Event::Cancelled {
+        job: order.seat.job,
+    };
+    assert_eq!(height(&mut jobs, 12, vec![event]), []);
+    assert_eq!(jobs.queued(), 1);
+}

@@ -60,7 +60,7 @@ pub enum Capacity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// This validator sits: by an event, or found in the snapshot at start.
-    Seated(Order),
+    Seated(Box<Order>),
     /// From network: all of an artifact is here, or nobody has it.
     Fetched {
         /// Which.
@@ -87,13 +87,13 @@ pub enum Intent {
     /// Get it from peers unless it is here.
     Fetch(Artifact),
     /// Hand the seat to execution.
-    Run(Order),
+    Run(Box<Order>),
     /// Tell execution that a job is over.
     Cancel(JobId),
     /// Sign and send.
     Submit {
         /// What is said.
-        body: TxBody,
+        body: Box<TxBody>,
         /// The last height that may include it.
         valid_until: Height,
     },
@@ -109,7 +109,7 @@ enum Stage {
     Ready,
     Running,
     /// Given up; said again until the chain has it.
-    Leaving(TxBody),
+    Leaving(Box<TxBody>),
 }
 
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ impl Jobs {
     /// One step.
     pub fn step(&mut self, input: Input) -> Vec<Intent> {
         match input {
-            Input::Seated(order) => self.seated(order),
+            Input::Seated(order) => self.seated(*order),
             Input::Fetched { artifact, held } => self.fetched(artifact, held),
             Input::Finished(seat) => {
                 self.duties.remove(&seat);
@@ -167,10 +167,10 @@ impl Jobs {
         }
         let seat = order.seat;
         if self.capacity == Capacity::Closed && order.committed.is_none() {
-            let body = TxBody::Decline(Decline {
+            let body = Box::new(TxBody::Decline(Decline {
                 seat,
                 reason: DeclineReason::Unavailable,
-            });
+            }));
             let said = Intent::Submit {
                 body: body.clone(),
                 valid_until: order.commit_closes,
@@ -228,7 +228,7 @@ impl Jobs {
                 }
             } else if duty.order.committed.is_none() {
                 let seat = duty.order.seat;
-                let body = TxBody::InputUnavailable(InputUnavailable { seat });
+                let body = Box::new(TxBody::InputUnavailable(InputUnavailable { seat }));
                 let valid_until = duty.order.commit_closes;
                 intents.push(Intent::Submit {
                     body: body.clone(),
@@ -260,7 +260,7 @@ impl Jobs {
         let mut intents = Vec::new();
         for duty in ready.into_iter().take(slots.saturating_sub(running)) {
             duty.stage = Stage::Running;
-            intents.push(Intent::Run(duty.order.clone()));
+            intents.push(Intent::Run(Box::new(duty.order.clone())));
         }
         intents
     }
@@ -307,11 +307,14 @@ impl Duty {
             match self.stage {
                 Stage::Fetching(_) => {
                     self.stage =
-                        Stage::Leaving(TxBody::InputUnavailable(InputUnavailable { seat }));
+                        Stage::Leaving(Box::new(TxBody::InputUnavailable(InputUnavailable {
+                            seat,
+                        })));
                 }
                 Stage::Ready => {
                     let reason = DeclineReason::Unavailable;
-                    self.stage = Stage::Leaving(TxBody::Decline(Decline { seat, reason }));
+                    self.stage =
+                        Stage::Leaving(Box::new(TxBody::Decline(Decline { seat, reason })));
                 }
                 Stage::Running | Stage::Leaving(_) => {}
             }

@@ -38,14 +38,18 @@ impl MempoolMetrics {
                 &["source", "outcome"],
             )?,
         };
-        let all: [Box<dyn Collector>; 2] =
-            [Box::new(metrics.waiting.clone()), Box::new(metrics.admissions.clone())];
+        let all: [Box<dyn Collector>; 2] = [
+            Box::new(metrics.waiting.clone()),
+            Box::new(metrics.admissions.clone()),
+        ];
         for collector in all {
             registry.register(collector)?;
         }
         for source in [Source::Api, Source::Actor, Source::Peer] {
             for outcome in ["admitted", "known", "refused"] {
-                metrics.admissions.with_label_values(&[source.name(), outcome]);
+                metrics
+                    .admissions
+                    .with_label_values(&[source.name(), outcome]);
             }
         }
         Ok(metrics)
@@ -57,7 +61,9 @@ impl MempoolMetrics {
             Admission::Known(_) => "known",
             Admission::Refused { .. } => "refused",
         };
-        self.admissions.with_label_values(&[source.name(), outcome]).inc();
+        self.admissions
+            .with_label_values(&[source.name(), outcome])
+            .inc();
     }
 }
 
@@ -99,7 +105,15 @@ impl MempoolActor {
         metrics: MempoolMetrics,
     ) -> Self {
         let chain = snapshot.state.chain_id();
-        Self { pool: Pool::new(chain), chain, snapshot, verified, consensus, network, metrics }
+        Self {
+            pool: Pool::new(chain),
+            chain,
+            snapshot,
+            verified,
+            consensus,
+            network,
+            metrics,
+        }
     }
 
     fn offer(&mut self, tx: Verified<Tx>, source: Source) -> Admission {
@@ -117,12 +131,21 @@ impl MempoolActor {
         let allowed = match self.snapshot.state.admit(&tx) {
             Ok(allowed) => allowed,
             Err(error) => {
-                return Admission::Refused { code: error.code(), detail: error.to_string() };
+                return Admission::Refused {
+                    code: error.code(),
+                    detail: error.to_string(),
+                };
             }
         };
         let tx = Arc::new(tx);
-        let view = AccountView { nonce: allowed.next_nonce, balance: allowed.balance };
-        match self.pool.insert(tx.clone(), view, self.snapshot.height.next()) {
+        let view = AccountView {
+            nonce: allowed.next_nonce,
+            balance: allowed.balance,
+        };
+        match self
+            .pool
+            .insert(tx.clone(), view, self.snapshot.height.next())
+        {
             Ok(id) => {
                 self.verified.insert(&tx.to_bytes(), tx.clone());
                 // What a peer relayed the network forwards by itself.
@@ -132,9 +155,10 @@ impl MempoolActor {
                 }
                 Admission::Admitted(id)
             }
-            Err(refusal) => {
-                Admission::Refused { code: refusal.code(), detail: refusal.to_string() }
-            }
+            Err(refusal) => Admission::Refused {
+                code: refusal.code(),
+                detail: refusal.to_string(),
+            },
         }
     }
 
@@ -143,19 +167,25 @@ impl MempoolActor {
             self.pool.remove(id);
         }
         let state = &snapshot.state;
-        self.pool.advance(snapshot.height.next(), |address| view_of(state, address));
+        self.pool
+            .advance(snapshot.height.next(), |address| view_of(state, address));
         self.snapshot = snapshot;
         self.count_waiting();
     }
 
     fn count_waiting(&self) {
-        self.metrics.waiting.set(i64::try_from(self.pool.len()).unwrap_or(i64::MAX));
+        self.metrics
+            .waiting
+            .set(i64::try_from(self.pool.len()).unwrap_or(i64::MAX));
     }
 }
 
 fn view_of(state: &ledger::State, address: &Address) -> AccountView {
     let account = state.account(address);
-    AccountView { nonce: account.nonce, balance: account.balance }
+    AccountView {
+        nonce: account.nonce,
+        balance: account.balance,
+    }
 }
 
 impl Receive for MempoolActor {
@@ -176,9 +206,14 @@ impl Receive for MempoolActor {
             MempoolMail::Relayed(tx) => {
                 self.offer(*tx, Source::Peer);
             }
-            MempoolMail::Take { height, round, bytes_max } => {
+            MempoolMail::Take {
+                height,
+                round,
+                bytes_max,
+            } => {
                 let txs = self.pool.select(bytes_max);
-                self.consensus.tell(ConsensusMail::Taken { height, round, txs });
+                self.consensus
+                    .tell(ConsensusMail::Taken { height, round, txs });
             }
             MempoolMail::Included { ids, snapshot } => self.included(&ids, snapshot),
             MempoolMail::Refused(ids) => {

@@ -59,7 +59,10 @@ pub(crate) struct NetworkActor {
 
 impl NetworkActor {
     pub(crate) fn new(parts: NetworkParts) -> Self {
-        Self { parts, fetcher: Fetcher::default() }
+        Self {
+            parts,
+            fetcher: Fetcher::default(),
+        }
     }
 
     fn broadcast(&self, message: &Outgoing) {
@@ -77,7 +80,9 @@ impl NetworkActor {
         match outcome {
             Ok(()) | Err(CommandError::Ended) => {}
             Err(error @ CommandError::Stuck) => {
-                self.parts.supervisor.raise(Fatal::new(HaltReason::Stuck, error.to_string()));
+                self.parts
+                    .supervisor
+                    .raise(Fatal::new(HaltReason::Stuck, error.to_string()));
             }
             Err(error) => tracing::debug!(%error, "network_busy"),
         }
@@ -124,20 +129,37 @@ impl NetworkActor {
     fn read_manifest(&self, artifact: Artifact) {
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<Vec<u8>, _>| {
-            own.tell(NetworkMail::ManifestRead { artifact, bytes: outcome.ok() });
+            own.tell(NetworkMail::ManifestRead {
+                artifact,
+                bytes: outcome.ok(),
+            });
         });
         if self.parts.storage.get_blob(artifact.root(), reply).is_err() {
-            self.parts.own.tell(NetworkMail::ManifestRead { artifact, bytes: None });
+            self.parts.own.tell(NetworkMail::ManifestRead {
+                artifact,
+                bytes: None,
+            });
         }
     }
 
     fn list_missing(&self, artifact: Artifact, file: &FileDigest) {
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<Vec<Digest>, _>| {
-            own.tell(NetworkMail::MissingListed { artifact, missing: outcome.ok() });
+            own.tell(NetworkMail::MissingListed {
+                artifact,
+                missing: outcome.ok(),
+            });
         });
-        if self.parts.storage.missing_chunks(parts_of(file), reply).is_err() {
-            self.parts.own.tell(NetworkMail::MissingListed { artifact, missing: None });
+        if self
+            .parts
+            .storage
+            .missing_chunks(parts_of(file), reply)
+            .is_err()
+        {
+            self.parts.own.tell(NetworkMail::MissingListed {
+                artifact,
+                missing: None,
+            });
         }
     }
 
@@ -149,10 +171,16 @@ impl NetworkActor {
         }
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<(), _>| {
-            own.tell(NetworkMail::ChunkStored { artifact, stored: outcome.is_ok() });
+            own.tell(NetworkMail::ChunkStored {
+                artifact,
+                stored: outcome.is_ok(),
+            });
         });
         if self.parts.storage.put_blob(key, bytes, reply).is_err() {
-            self.parts.own.tell(NetworkMail::ChunkStored { artifact, stored: false });
+            self.parts.own.tell(NetworkMail::ChunkStored {
+                artifact,
+                stored: false,
+            });
         }
     }
 
@@ -163,13 +191,18 @@ impl NetworkActor {
             own.tell(NetworkMail::Assembled { artifact, whole });
         });
         if self.parts.storage.assemble(parts_of(file), reply).is_err() {
-            self.parts.own.tell(NetworkMail::Assembled { artifact, whole: false });
+            self.parts.own.tell(NetworkMail::Assembled {
+                artifact,
+                whole: false,
+            });
         }
     }
 
     /// Proves for which validator this node speaks, as soon as there is one.
     fn renew_proof(&self) {
-        let Some(session) = &self.parts.session else { return };
+        let Some(session) = &self.parts.session else {
+            return;
+        };
         let snapshot = self.parts.snapshots.borrow().clone();
         let Some(validator) = snapshot.session_holder(&session.public()) else {
             self.parts.timers.set(TimerKey::RenewProof, PROOF_RETRY);
@@ -184,7 +217,11 @@ impl NetworkActor {
 }
 
 fn parts_of(file: &FileDigest) -> FileParts {
-    FileParts { sha256: file.sha256, size: file.size, chunks: file.chunks.clone() }
+    FileParts {
+        sha256: file.sha256,
+        size: file.size,
+        chunks: file.chunks.clone(),
+    }
 }
 
 impl Receive for NetworkActor {

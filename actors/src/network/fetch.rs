@@ -101,7 +101,11 @@ impl Fetcher {
     }
 
     /// The manifest was on disk, or not.
-    pub(crate) fn manifest_read(&mut self, artifact: Artifact, bytes: Option<Vec<u8>>) -> Vec<Action> {
+    pub(crate) fn manifest_read(
+        &mut self,
+        artifact: Artifact,
+        bytes: Option<Vec<u8>>,
+    ) -> Vec<Action> {
         if !matches!(self.wanted.get(&artifact), Some(Stage::ReadingManifest)) {
             return Vec::new();
         }
@@ -109,7 +113,12 @@ impl Fetcher {
             Some(file) => self.check_file(artifact, file),
             None => {
                 self.wanted.insert(artifact, Stage::AskingManifest);
-                let piece = Piece { artifact, chunk: None, asked: None, tries: 0 };
+                let piece = Piece {
+                    artifact,
+                    chunk: None,
+                    asked: None,
+                    tries: 0,
+                };
                 self.pieces.insert((artifact.root(), 0), piece);
                 self.ask()
             }
@@ -117,10 +126,18 @@ impl Fetcher {
     }
 
     /// The chunks that are not on disk.
-    pub(crate) fn missing_listed(&mut self, artifact: Artifact, missing: Option<Vec<Digest>>) -> Vec<Action> {
-        let Some(Stage::CheckingFile(file)) = self.wanted.get(&artifact) else { return Vec::new() };
+    pub(crate) fn missing_listed(
+        &mut self,
+        artifact: Artifact,
+        missing: Option<Vec<Digest>>,
+    ) -> Vec<Action> {
+        let Some(Stage::CheckingFile(file)) = self.wanted.get(&artifact) else {
+            return Vec::new();
+        };
         let file = file.clone();
-        let Some(missing) = missing else { return self.done(artifact, false) };
+        let Some(missing) = missing else {
+            return self.done(artifact, false);
+        };
         if missing.is_empty() {
             self.wanted.insert(artifact, Stage::Assembling);
             return vec![Action::Assemble(artifact, file)];
@@ -129,26 +146,43 @@ impl Fetcher {
         let mut unstored: usize = 0;
         for chunk in &file.chunks {
             if missing.contains(chunk) {
-                let piece = Piece { artifact, chunk: Some(*chunk), asked: None, tries: 0 };
+                let piece = Piece {
+                    artifact,
+                    chunk: Some(*chunk),
+                    asked: None,
+                    tries: 0,
+                };
                 self.pieces.insert((file.sha256, offset), piece);
                 unstored = unstored.saturating_add(1);
             }
             offset = offset.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX));
         }
-        self.wanted.insert(artifact, Stage::AskingChunks { file, unstored });
+        self.wanted
+            .insert(artifact, Stage::AskingChunks { file, unstored });
         self.ask()
     }
 
     /// A peer answered; nothing if it did not have it or did not answer.
-    pub(crate) fn arrived(&mut self, peer: PeerId, request: BlobRequest, bytes: Option<Vec<u8>>) -> Vec<Action> {
+    pub(crate) fn arrived(
+        &mut self,
+        peer: PeerId,
+        request: BlobRequest,
+        bytes: Option<Vec<u8>>,
+    ) -> Vec<Action> {
         let key = (request.key, request.offset);
-        let Some(piece) = self.pieces.get_mut(&key).filter(|piece| piece.asked == Some(peer)) else {
+        let Some(piece) = self
+            .pieces
+            .get_mut(&key)
+            .filter(|piece| piece.asked == Some(peer))
+        else {
             return Vec::new();
         };
         let (artifact, chunk) = (piece.artifact, piece.chunk);
         piece.asked = None;
         piece.tries = piece.tries.saturating_add(1);
-        let Some(bytes) = bytes else { return self.ask() };
+        let Some(bytes) = bytes else {
+            return self.ask();
+        };
         let good = match chunk {
             Some(chunk) => sha256(&bytes) == chunk,
             None => file_of(&artifact, &bytes).is_some(),
@@ -210,7 +244,8 @@ impl Fetcher {
     }
 
     fn check_file(&mut self, artifact: Artifact, file: FileDigest) -> Vec<Action> {
-        self.wanted.insert(artifact, Stage::CheckingFile(file.clone()));
+        self.wanted
+            .insert(artifact, Stage::CheckingFile(file.clone()));
         vec![Action::CheckFile(artifact, file)]
     }
 
@@ -223,7 +258,10 @@ impl Fetcher {
     /// Gives idle pieces to peers with room; gives up on pieces that everybody has failed.
     fn ask(&mut self) -> Vec<Action> {
         let most = ROUNDS_MAX.saturating_mul(self.peers.len().max(1));
-        let hopeless = self.pieces.values().find(|piece| piece.asked.is_none() && piece.tries >= most);
+        let hopeless = self
+            .pieces
+            .values()
+            .find(|piece| piece.asked.is_none() && piece.tries >= most);
         if let Some(artifact) = hopeless.map(|piece| piece.artifact) {
             let mut actions = self.done(artifact, false);
             actions.extend(self.ask());
@@ -251,7 +289,13 @@ impl Fetcher {
             let count = load.entry(peer).or_default();
             *count = count.saturating_add(1);
             total = total.saturating_add(1);
-            actions.push(Action::Request(peer, BlobRequest { key: *key, offset: *offset }));
+            actions.push(Action::Request(
+                peer,
+                BlobRequest {
+                    key: *key,
+                    offset: *offset,
+                },
+            ));
         }
         // With requests under way their answers bring us back here; without, only time does.
         if idle && total == 0 {
@@ -268,7 +312,13 @@ impl Fetcher {
 fn pick(peers: &[PeerId], tries: usize, load: &BTreeMap<PeerId, usize>) -> Option<PeerId> {
     let start = tries.checked_rem(peers.len())?;
     let has_room = |peer: &&PeerId| load.get(*peer).is_none_or(|count| *count < PER_PEER_MAX);
-    peers.iter().cycle().skip(start).take(peers.len()).find(has_room).copied()
+    peers
+        .iter()
+        .cycle()
+        .skip(start)
+        .take(peers.len())
+        .find(has_room)
+        .copied()
 }
 
 /// The file that a manifest names, if the manifest is the one with this root and makes sense.

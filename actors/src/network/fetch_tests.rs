@@ -12,7 +12,9 @@ fn peer() -> PeerId {
 
 /// An input of three chunks, its artifact and its manifest.
 fn input() -> (Artifact, InputManifest, Vec<u8>) {
-    let bytes: Vec<u8> = (0..CHUNK_BYTES * 2 + 4).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let bytes: Vec<u8> = (0..CHUNK_BYTES * 2 + 4)
+        .map(|n| u8::try_from(n % 251).unwrap())
+        .collect();
     let manifest = InputManifest {
         version: MANIFEST_VERSION,
         inputs: vec![InputTensor {
@@ -27,7 +29,10 @@ fn input() -> (Artifact, InputManifest, Vec<u8>) {
 }
 
 fn request(key: Digest, chunk: usize) -> BlobRequest {
-    BlobRequest { key, offset: u64::try_from(chunk * CHUNK_BYTES).unwrap() }
+    BlobRequest {
+        key,
+        offset: u64::try_from(chunk * CHUNK_BYTES).unwrap(),
+    }
 }
 
 fn chunk(bytes: &[u8], index: usize) -> Vec<u8> {
@@ -42,9 +47,18 @@ fn what_is_here_is_not_fetched() {
     assert_eq!(fetcher.want(artifact), []);
     let bundle = manifest.bundle.clone();
     let check = Action::CheckFile(artifact, bundle.clone());
-    assert_eq!(fetcher.manifest_read(artifact, Some(encode(&manifest))), [check]);
-    assert_eq!(fetcher.missing_listed(artifact, Some(vec![])), [Action::Assemble(artifact, bundle)]);
-    assert_eq!(fetcher.assembled(artifact, true), [Action::Done(artifact, true)]);
+    assert_eq!(
+        fetcher.manifest_read(artifact, Some(encode(&manifest))),
+        [check]
+    );
+    assert_eq!(
+        fetcher.missing_listed(artifact, Some(vec![])),
+        [Action::Assemble(artifact, bundle)]
+    );
+    assert_eq!(
+        fetcher.assembled(artifact, true),
+        [Action::Done(artifact, true)]
+    );
 }
 
 #[test]
@@ -54,13 +68,23 @@ fn pieces_come_from_peers_and_are_checked() {
     let mut fetcher = Fetcher::default();
     fetcher.set_peers(vec![liar, good]);
     fetcher.want(artifact);
-    let root = BlobRequest { key: artifact.root(), offset: 0 };
-    assert_eq!(fetcher.manifest_read(artifact, None), [Action::Request(liar, root)]);
+    let root = BlobRequest {
+        key: artifact.root(),
+        offset: 0,
+    };
+    assert_eq!(
+        fetcher.manifest_read(artifact, None),
+        [Action::Request(liar, root)]
+    );
     assert_eq!(
         fetcher.arrived(liar, root, Some(vec![1, 2, 3])),
         [Action::Report(liar), Action::Request(good, root)]
     );
-    assert_eq!(fetcher.arrived(liar, root, Some(encode(&manifest))), [], "nobody asked it again");
+    assert_eq!(
+        fetcher.arrived(liar, root, Some(encode(&manifest))),
+        [],
+        "nobody asked it again"
+    );
     let actions = fetcher.arrived(good, root, Some(encode(&manifest)));
     assert_eq!(
         actions,
@@ -79,12 +103,24 @@ fn pieces_come_from_peers_and_are_checked() {
         ]
     );
     let wrong = fetcher.arrived(liar, request(file.sha256, 2), Some(chunk(&bytes, 0)));
-    assert_eq!(wrong, [Action::Report(liar), Action::Request(good, request(file.sha256, 2))]);
+    assert_eq!(
+        wrong,
+        [
+            Action::Report(liar),
+            Action::Request(good, request(file.sha256, 2))
+        ]
+    );
     let put = fetcher.arrived(good, request(file.sha256, 2), Some(chunk(&bytes, 2)));
-    assert_eq!(put, [Action::Put(artifact, file.chunks[2], chunk(&bytes, 2))]);
+    assert_eq!(
+        put,
+        [Action::Put(artifact, file.chunks[2], chunk(&bytes, 2))]
+    );
     assert_eq!(fetcher.stored(artifact, true), []);
     fetcher.arrived(liar, request(file.sha256, 0), Some(chunk(&bytes, 0)));
-    assert_eq!(fetcher.stored(artifact, true), [Action::Assemble(artifact, file)]);
+    assert_eq!(
+        fetcher.stored(artifact, true),
+        [Action::Assemble(artifact, file)]
+    );
 }
 
 #[test]
@@ -94,7 +130,10 @@ fn what_nobody_has_is_given_up() {
     let mut fetcher = Fetcher::default();
     fetcher.set_peers(peers.to_vec());
     fetcher.want(artifact);
-    let root = BlobRequest { key: artifact.root(), offset: 0 };
+    let root = BlobRequest {
+        key: artifact.root(),
+        offset: 0,
+    };
     let mut actions = fetcher.manifest_read(artifact, None);
     for asked in 0..ROUNDS_MAX * peers.len() {
         assert_eq!(actions, [Action::Request(peers[asked % 2], root)]);

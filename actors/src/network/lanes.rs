@@ -19,13 +19,28 @@ pub(crate) struct LaneEnds {
 
 /// Starts the tasks on an arbiter of their own, where no mailbox can starve them.
 pub(crate) fn start(arbiter: &actix::ArbiterHandle, lanes: Lanes, ends: LaneEnds) -> bool {
-    let Lanes { mut consensus, mut evidence, mut duty, mut tx, mut bulk } = lanes;
-    let LaneEnds { consensus: to_consensus, evidence: to_evidence, mempool, network } = ends;
+    let Lanes {
+        mut consensus,
+        mut evidence,
+        mut duty,
+        mut tx,
+        mut bulk,
+    } = lanes;
+    let LaneEnds {
+        consensus: to_consensus,
+        evidence: to_evidence,
+        mempool,
+        network,
+    } = ends;
     let to_mempool = mempool.clone();
     let tasks = [
         arbiter.spawn(async move {
             while let Some(event) = consensus.recv().await {
-                if to_consensus.tell_or_wait(ConsensusMail::Heard(event)).await.is_err() {
+                if to_consensus
+                    .tell_or_wait(ConsensusMail::Heard(Box::new(event)))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -47,7 +62,11 @@ pub(crate) fn start(arbiter: &actix::ArbiterHandle, lanes: Lanes, ends: LaneEnds
         }),
         arbiter.spawn(async move {
             while let Some(event) = bulk.recv().await {
-                if network.tell_or_wait(NetworkMail::Chunk(event)).await.is_err() {
+                if network
+                    .tell_or_wait(NetworkMail::Chunk(event))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }

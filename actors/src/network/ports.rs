@@ -95,7 +95,10 @@ pub(crate) struct NodeChain {
 impl net::Chain for NodeChain {
     fn tip(&self) -> Tip {
         let snapshot = self.views.snapshots.borrow();
-        Tip { height: snapshot.height, block: snapshot.block }
+        Tip {
+            height: snapshot.height,
+            block: snapshot.block,
+        }
     }
 
     fn round(&self, height: Height, round: Round) -> Vec<Vec<u8>> {
@@ -113,9 +116,16 @@ impl net::Chain for NodeChain {
         let mut bytes: usize = 0;
         let mut height = from;
         while found.len() < count_max && bytes < SYNC_BYTES_MAX {
-            let Ok(Some(stored)) = self.storage.blocks().block(height) else { break };
-            bytes = bytes.saturating_add(stored.block.len()).saturating_add(stored.certificate.len());
-            found.push(DecidedBlock { block: stored.block, certificate: stored.certificate });
+            let Ok(Some(stored)) = self.storage.blocks().block(height) else {
+                break;
+            };
+            bytes = bytes
+                .saturating_add(stored.block.len())
+                .saturating_add(stored.certificate.len());
+            found.push(DecidedBlock {
+                block: stored.block,
+                certificate: stored.certificate,
+            });
             height = height.next();
         }
         found
@@ -131,26 +141,36 @@ pub struct PublicBlobs {
 impl PublicBlobs {
     /// Opens a blob to everybody.
     pub fn add(&self, key: Digest) {
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(key);
+        self.keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key);
     }
 
     /// Whether everybody may have it.
     #[must_use]
     pub fn contains(&self, key: &Digest) -> bool {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).contains(key)
+        self.keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(key)
     }
 
     /// Opens a model's manifest and file, once the manifest is on disk.
     pub fn add_model(&self, storage: &StorageHandle, root: Digest) {
         self.add_named(storage, root, |bytes| {
-            decode_canonical::<ModelManifest>(bytes).ok().map(|model| model.file.sha256)
+            decode_canonical::<ModelManifest>(bytes)
+                .ok()
+                .map(|model| model.file.sha256)
         });
     }
 
     /// Opens an input's manifest and bundle, once the manifest is on disk.
     pub fn add_input(&self, storage: &StorageHandle, root: Digest) {
         self.add_named(storage, root, |bytes| {
-            decode_canonical::<InputManifest>(bytes).ok().map(|input| input.bundle.sha256)
+            decode_canonical::<InputManifest>(bytes)
+                .ok()
+                .map(|input| input.bundle.sha256)
         });
     }
 

@@ -5,8 +5,8 @@
 
 use crate::catalogue::{DomainEvents, StakingMail};
 use crate::mailbox::Receive;
-use crate::staking::effects::StakingEffects;
 use crate::snapshot::Snapshot;
+use crate::staking::effects::StakingEffects;
 use crate::staking::workflow::{Committed, Staking};
 
 /// See the module.
@@ -47,7 +47,11 @@ impl Receive for StakingActor {
         // A height that is dealt with still tells where we stand.
         if let Some(snapshot) = self.first.take() {
             let (height, events) = (snapshot.height, Vec::new());
-            self.committed(&DomainEvents { height, events, snapshot });
+            self.committed(&DomainEvents {
+                height,
+                events,
+                snapshot,
+            });
         }
     }
 

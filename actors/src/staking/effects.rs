@@ -15,7 +15,7 @@ use ledger::staking::Exit;
 
 /// Metrics of the staking actor.
 #[derive(Clone, Debug)]
-pub struct StakingMetrics {
+pub(crate) struct StakingMetrics {
     state: IntGaugeVec,
     stake: IntGauge,
     slashes: IntCounterVec,
@@ -27,10 +27,13 @@ impl StakingMetrics {
     ///
     /// # Errors
     /// If one of the names is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             state: IntGaugeVec::new(
-                Opts::new("palisade_validator_state", "1 for the state our validator is in"),
+                Opts::new(
+                    "palisade_validator_state",
+                    "1 for the state our validator is in",
+                ),
                 &["state"],
             )?,
             stake: IntGauge::new("palisade_validator_stake_upal", "Stake of our validator")?,
@@ -39,7 +42,10 @@ impl StakingMetrics {
                 &["offence", "self"],
             )?,
             slashed: IntCounterVec::new(
-                Opts::new("palisade_slashing_slashed_upal_total", "Stake taken by slashes seen"),
+                Opts::new(
+                    "palisade_slashing_slashed_upal_total",
+                    "Stake taken by slashes seen",
+                ),
                 &["offence"],
             )?,
         };
@@ -52,7 +58,12 @@ impl StakingMetrics {
         for collector in all {
             registry.register(collector)?;
         }
-        for offence in ["double_vote", "double_proposal", "wrong_result", "wrong_juror"] {
+        for offence in [
+            "double_vote",
+            "double_proposal",
+            "wrong_result",
+            "wrong_juror",
+        ] {
             metrics.slashed.with_label_values(&[offence]);
             for own in ["true", "false"] {
                 metrics.slashes.with_label_values(&[offence, own]);
@@ -81,24 +92,35 @@ impl StakingEffects {
 
     pub(crate) fn facts(&self, snapshot: &Snapshot, own: Option<ValidatorId>) -> Facts {
         let Some(row) = own.and_then(|own| snapshot.state.validators.get(&own)) else {
-            return Facts { standing: Standing::Unregistered, bonded: Default::default() };
+            return Facts {
+                standing: Standing::Unregistered,
+                bonded: Default::default(),
+            };
         };
         let next = snapshot.height.next();
         let standing = match (row.exit, row.jail) {
-            (Some(Exit::Tombstoned(evidence)), _) => {
-                Standing::Tombstoned { evidence: Some(evidence) }
-            }
+            (Some(Exit::Tombstoned(evidence)), _) => Standing::Tombstoned {
+                evidence: Some(evidence),
+            },
             (Some(Exit::Gone), _) => Standing::Gone,
-            (None, Some(jail)) => Standing::Jailed { cause: Some(jail.cause), until: jail.until },
-            (None, None) if row.active_from > next => {
-                Standing::Waiting { active_from: row.active_from }
-            }
+            (None, Some(jail)) => Standing::Jailed {
+                cause: Some(jail.cause),
+                until: jail.until,
+            },
+            (None, None) if row.active_from > next => Standing::Waiting {
+                active_from: row.active_from,
+            },
             (None, None) if row.bonded < snapshot.state.params().self_bond_min => {
-                Standing::BelowMinBond { needed: snapshot.state.params().self_bond_min }
+                Standing::BelowMinBond {
+                    needed: snapshot.state.params().self_bond_min,
+                }
             }
             (None, None) => Standing::Active,
         };
-        Facts { standing, bonded: row.bonded }
+        Facts {
+            standing,
+            bonded: row.bonded,
+        }
     }
 
     pub(crate) fn perform(&self, intent: Intent, snapshot: &Snapshot) {
@@ -106,13 +128,26 @@ impl StakingEffects {
             Intent::Admit => self.admit(snapshot),
             Intent::Publish(facts) => self.publish(facts),
             Intent::Audit { action, body } => {
-                let subject = self.own(snapshot).map(|own| own.to_text()).unwrap_or_default();
+                let subject = self
+                    .own(snapshot)
+                    .map(|own| own.to_text())
+                    .unwrap_or_default();
                 self.audit.record("staking", action, subject, body);
             }
-            Intent::Slashed { offence, amount, own } => {
+            Intent::Slashed {
+                offence,
+                amount,
+                own,
+            } => {
                 let own = if own { "true" } else { "false" };
-                self.metrics.slashes.with_label_values(&[offence.name(), own]).inc();
-                self.metrics.slashed.with_label_values(&[offence.name()]).inc_by(amount.0);
+                self.metrics
+                    .slashes
+                    .with_label_values(&[offence.name(), own])
+                    .inc();
+                self.metrics
+                    .slashed
+                    .with_label_values(&[offence.name()])
+                    .inc_by(amount.0);
             }
             Intent::Note(height) => note(&self.storage, actor_id::STAKING, height),
         }
@@ -123,7 +158,10 @@ impl StakingEffects {
         let rows = snapshot.state.validators.iter();
         let members = rows
             .filter(|(_, row)| row.exit.is_none())
-            .map(|(id, row)| Member { validator: *id, session_key: row.session_pk })
+            .map(|(id, row)| Member {
+                validator: *id,
+                session_key: row.session_pk,
+            })
             .collect();
         if let Err(error) = self.net.admit(members) {
             tracing::warn!(%error, "admit_failed");
@@ -132,8 +170,13 @@ impl StakingEffects {
 
     fn publish(&self, facts: Facts) {
         self.metrics.state.reset();
-        self.metrics.state.with_label_values(&[facts.standing.name()]).set(1);
-        self.metrics.stake.set(i64::try_from(facts.bonded.0).unwrap_or(i64::MAX));
+        self.metrics
+            .state
+            .with_label_values(&[facts.standing.name()])
+            .set(1);
+        self.metrics
+            .stake
+            .set(i64::try_from(facts.bonded.0).unwrap_or(i64::MAX));
         self.standing.send_replace(facts);
     }
 }

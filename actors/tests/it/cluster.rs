@@ -64,7 +64,8 @@ pub(crate) fn genesis(validators: u8) -> Genesis {
         address: key.public().address(),
         balance: Amount::pal(pal),
     };
-    let mut accounts: Vec<GenesisAccount> = (1..=3).map(|seed| account(wallet(seed), 1_000)).collect();
+    let mut accounts: Vec<GenesisAccount> =
+        (1..=3).map(|seed| account(wallet(seed), 1_000)).collect();
     accounts.extend((1..=validators).map(|seed| account(operator(seed), 100)));
     let validator = |seed| GenesisValidator {
         moniker: format!("node-{seed}"),
@@ -74,7 +75,10 @@ pub(crate) fn genesis(validators: u8) -> Genesis {
         peer_id: node_key(seed).peer_id().to_string(),
         self_bond: Amount::pal(1_000),
     };
-    let params = Params { block_interval_ms: TimeMs(200), ..Params::local() };
+    let params = Params {
+        block_interval_ms: TimeMs(200),
+        ..Params::local()
+    };
     let draft = Genesis {
         chain_id: ChainId::of_genesis(b""),
         chain_name: "palisade-local-actors".to_owned(),
@@ -112,7 +116,11 @@ impl RunSlot for FakeSlot {
             name: "sum".to_owned(),
             dtype: Dtype::U8,
             dims: vec![1],
-            elements: vec![work.bundle.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte))],
+            elements: vec![
+                work.bundle
+                    .iter()
+                    .fold(0, |sum: u8, byte| sum.wrapping_add(*byte)),
+            ],
         }];
         let result = SeatResult {
             outcome: Outcome::Ok,
@@ -168,7 +176,13 @@ impl Cluster {
             .unwrap();
         let nodes = (0..count).map(|_| None).collect();
         let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Self { dir, genesis: genesis(count), runtime, nodes, profiles };
+        let mut cluster = Self {
+            dir,
+            genesis: genesis(count),
+            runtime,
+            nodes,
+            profiles,
+        };
         for index in 0..usize::from(count) {
             cluster.start_node(index);
         }
@@ -209,7 +223,10 @@ impl Cluster {
         let (storage, recovered) = storage::open(config, lock).unwrap();
         let handle = wiring::start(NodeParts {
             genesis: self.genesis.clone(),
-            keys: NodeKeys { consensus: Some(consensus), session: Some(key(seed, "session")) },
+            keys: NodeKeys {
+                consensus: Some(consensus),
+                session: Some(key(seed, "session")),
+            },
             storage,
             recovered,
             net: self.net_config(seed),
@@ -222,7 +239,12 @@ impl Cluster {
         .unwrap();
         let mut views = handle.net().watch_view();
         let listens = views.wait_for(|view| !view.listening.is_empty());
-        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, listens).await.unwrap().unwrap(); });
+        self.runtime.block_on(async {
+            tokio::time::timeout(PATIENCE, listens)
+                .await
+                .unwrap()
+                .unwrap();
+        });
         self.nodes[index] = Some(Node { handle, registry });
     }
 
@@ -241,7 +263,10 @@ impl Cluster {
         node.handle.shutdown().unwrap();
         let mut ended = node.handle.net().ended();
         self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended)).await.unwrap().unwrap();
+            tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended))
+                .await
+                .unwrap()
+                .unwrap();
         });
     }
 
@@ -262,24 +287,37 @@ impl Cluster {
     ) -> Arc<Snapshot> {
         let mut snapshots = self.node(index).watch_snapshot();
         let wait = snapshots.wait_for(|snapshot| condition(snapshot));
-        let waited = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, wait).await.map(|s| s.unwrap().clone()) });
+        let waited = self.runtime.block_on(async {
+            tokio::time::timeout(PATIENCE, wait)
+                .await
+                .map(|s| s.unwrap().clone())
+        });
         waited.unwrap_or_else(|_| {
             let node = self.node(index);
             let at = node.snapshot().height;
-            panic!("node {index}: {what}; height {at}, peers {:?}, {:?}", node.network().peers.len(), node.fatal().borrow())
+            panic!(
+                "node {index}: {what}; height {at}, peers {:?}, {:?}",
+                node.network().peers.len(),
+                node.fatal().borrow()
+            )
         })
     }
 
     /// Waits until all running nodes have committed this height.
     pub(crate) fn wait_height(&self, height: u64) {
         for index in (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some()) {
-            self.wait(index, &format!("height {height}"), |s| s.height >= Height(height));
+            self.wait(index, &format!("height {height}"), |s| {
+                s.height >= Height(height)
+            });
         }
     }
 
     /// Signs with a wallet and submits to one node.
     pub(crate) fn submit(&self, index: usize, key: &SecretKey, body: TxBody) -> Admission {
-        let nonce = self.runtime.block_on(self.node(index).next_nonce(key.public().address())).unwrap();
+        let nonce = self
+            .runtime
+            .block_on(self.node(index).next_nonce(key.public().address()))
+            .unwrap();
         let height = self.node(index).snapshot().height;
         let tx = Tx {
             version: TX_VERSION,
@@ -292,7 +330,9 @@ impl Cluster {
             body,
         };
         let signed = Signed::sign(tx, key, &self.genesis.chain_id);
-        self.runtime.block_on(self.node(index).submit(signed.to_bytes())).unwrap()
+        self.runtime
+            .block_on(self.node(index).submit(signed.to_bytes()))
+            .unwrap()
     }
 
     /// Waits for an event on one node.
@@ -315,7 +355,11 @@ impl Cluster {
 
     /// All nodes that run hold the same block at each height up to the lowest tip.
     pub(crate) fn assert_agreement(&self) {
-        let lowest = self.running().map(|node| node.snapshot().height).min().unwrap();
+        let lowest = self
+            .running()
+            .map(|node| node.snapshot().height)
+            .min()
+            .unwrap();
         for height in (1..=lowest.0).map(Height) {
             let ids: HashSet<_> = self
                 .running()
@@ -334,7 +378,10 @@ impl Node {
     /// Where the node is reached, with its id.
     fn address(&self) -> Multiaddr {
         let view = self.handle.network();
-        view.listening[0].clone().with_p2p(self.handle.net().peer_id()).unwrap()
+        view.listening[0]
+            .clone()
+            .with_p2p(self.handle.net().peer_id())
+            .unwrap()
     }
 }
 

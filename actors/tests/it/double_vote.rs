@@ -21,7 +21,9 @@ impl Tamper for Twice {
     }
 
     fn broadcast(&self, message: Outgoing, means: &Means) -> Vec<Outgoing> {
-        let Outgoing::Vote(vote) = &message else { return vec![message] };
+        let Outgoing::Vote(vote) = &message else {
+            return vec![message];
+        };
         let key = means.consensus_key.as_ref().unwrap();
         let mut other = vote.message;
         other.block = Some(BlockId(sha256(b"another block")));
@@ -47,12 +49,22 @@ impl Profiles for OnlyTwice {
 fn a_double_vote_ends_tombstoned() {
     let cluster = Cluster::start_with(4, Arc::new(OnlyTwice));
     cluster.wait_height(2);
-    assert!(cluster.node(3).byzantine(Some(("unknown", Height(0)))).is_err());
-    cluster.node(3).byzantine(Some(("twice", Height(0)))).unwrap();
+    assert!(
+        cluster
+            .node(3)
+            .byzantine(Some(("unknown", Height(0))))
+            .is_err()
+    );
+    cluster
+        .node(3)
+        .byzantine(Some(("twice", Height(0))))
+        .unwrap();
     let liar = cluster.validator(3);
-    let (height, _) = cluster.wait_event(0, "the tombstone", |event| {
-        matches!(event, Event::Tombstoned { validator, .. } if *validator == liar)
-    });
+    let (height, _) = cluster.wait_event(
+        0,
+        "the tombstone",
+        |event| matches!(event, Event::Tombstoned { validator, .. } if *validator == liar),
+    );
     // Three equal validators go on without it.
     cluster.wait(0, "life after it", |s| s.height >= height.plus(4));
     let state = cluster.node(0).snapshot().state.clone();
@@ -63,7 +75,9 @@ fn a_double_vote_ends_tombstoned() {
         .iter()
         .flat_map(|entry| entry.events.iter().cloned().collect::<Vec<_>>())
         .filter_map(|event| match event {
-            Event::Slashed { validator, amount, .. } => {
+            Event::Slashed {
+                validator, amount, ..
+            } => {
                 assert_eq!(validator, liar, "nobody else is touched");
                 Some(amount)
             }
@@ -74,7 +88,14 @@ fn a_double_vote_ends_tombstoned() {
     assert_eq!(state.evidence.len(), 1);
     for index in 0..3 {
         assert_eq!(*cluster.node(index).fatal().borrow(), None);
-        assert!(state.validators.get(&cluster.validator(index)).unwrap().exit.is_none());
+        assert!(
+            state
+                .validators
+                .get(&cluster.validator(index))
+                .unwrap()
+                .exit
+                .is_none()
+        );
     }
     cluster.assert_agreement();
 }

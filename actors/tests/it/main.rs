@@ -1,6 +1,7 @@
 //! Four whole nodes in one process: real stores, real network on loopback, real machine and ledger.
 //! Only the engine that runs models is a stand-in, for the sandbox has tests of its own.
 
+mod catalogue;
 mod cluster;
 mod commits;
 mod double_vote;

@@ -17,7 +17,9 @@ use crate::cluster::{Cluster, wallet};
 
 /// Larger than one chunk, so that it has to be assembled.
 fn model_file() -> Vec<u8> {
-    (0..300_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect()
+    (0..300_000_u32)
+        .map(|n| u8::try_from(n % 251).unwrap())
+        .collect()
 }
 
 fn model(file: &[u8]) -> ModelManifest {
@@ -28,8 +30,16 @@ fn model(file: &[u8]) -> ModelManifest {
         name: "sum".to_owned(),
         licence: "Apache-2.0".to_owned(),
         file: FileDigest::of(file),
-        inputs: vec![InputSpec { name: "x".to_owned(), dtype: Dtype::U8, dims }],
-        outputs: vec![OutputSpec { name: "sum".to_owned(), dtype: Dtype::U8, rank: 1 }],
+        inputs: vec![InputSpec {
+            name: "x".to_owned(),
+            dtype: Dtype::U8,
+            dims,
+        }],
+        outputs: vec![OutputSpec {
+            name: "sum".to_owned(),
+            dtype: Dtype::U8,
+            rank: 1,
+        }],
     }
 }
 
@@ -75,7 +85,10 @@ fn submit(cluster: &Cluster) -> Amount {
         max_price,
         expiry: cluster.node(0).snapshot().height.plus(100),
     };
-    let body = TxBody::SubmitJob(SubmitJob { spec, sponsor: None });
+    let body = TxBody::SubmitJob(SubmitJob {
+        spec,
+        sponsor: None,
+    });
     let admission = cluster.submit(0, &wallet(1), body);
     assert!(matches!(admission, Admission::Admitted(_)), "{admission:?}");
     max_price
@@ -87,9 +100,14 @@ fn a_job_is_run_revealed_and_paid() {
     cluster.wait_height(2);
     let locked = submit(&cluster);
     let (_, settled) = cluster.wait_event(1, "the end of the job", |event| {
-        matches!(event, Event::Settled { .. } | Event::Failed { .. } | Event::Expired { .. })
+        matches!(
+            event,
+            Event::Settled { .. } | Event::Failed { .. } | Event::Expired { .. }
+        )
     });
-    let Event::Settled { job, outcome, .. } = settled else { panic!("{settled:?}") };
+    let Event::Settled { job, outcome, .. } = settled else {
+        panic!("{settled:?}")
+    };
     assert_eq!(outcome, Outcome::Ok);
     let snapshot = cluster.node(1).snapshot();
     let head = snapshot.state.jobs.get(&job).unwrap();

@@ -17,7 +17,10 @@ fn a_stopped_node_catches_up() {
     cluster.assert_agreement();
     for node in cluster.running() {
         assert_eq!(*node.fatal().borrow(), None);
-        assert!(node.snapshot().state.evidence.is_empty(), "nobody contradicted itself");
+        assert!(
+            node.snapshot().state.evidence.is_empty(),
+            "nobody contradicted itself"
+        );
     }
 }
 
@@ -43,7 +46,10 @@ fn a_lost_state_is_rebuilt_from_the_block_log() {
     cluster.stop_node(2);
     std::fs::remove_dir_all(cluster.home(2).join("data/state")).unwrap();
     cluster.start_node(2);
-    assert!(cluster.node(2).snapshot().height >= Height(4), "before any peer could have helped");
+    assert!(
+        cluster.node(2).snapshot().height >= Height(4),
+        "before any peer could have helped"
+    );
     let tip = cluster.node(0).snapshot().height;
     cluster.wait_height(tip.plus(2).0);
     cluster.assert_agreement();
