@@ -215,11 +215,6 @@ fn bare(address: &Multiaddr) -> Multiaddr {
     address
 }
 
-/// Of two simultaneous connections, the one that the lower peer id dialled stays.
-pub(crate) fn keeps_own_dial(own: &PeerId, other: &PeerId) -> bool {
-    own < other
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

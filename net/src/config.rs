@@ -96,7 +96,7 @@ pub struct ConnectionLimits {
     pub established_in: u32,
     /// Outbound.
     pub established_out: u32,
-    /// With one peer; one is closed again by the tie-break.
+    /// With one peer: both sides may dial at once.
     pub per_peer: u32,
     /// All together.
     pub total: u32,

@@ -8,7 +8,6 @@ use libp2p::{PeerId, connection_limits, gossipsub, memory_connection_limits};
 
 use super::Engine;
 use crate::behaviour::BehaviourEvent;
-use crate::book::keeps_own_dial;
 use crate::event::ConsensusEvent;
 use crate::ip_guard::IpRefused;
 use crate::peers::{Connection, Direction, transport_name};
@@ -137,44 +136,26 @@ impl Engine {
                 .connection_limits
                 .bypass_peer_id(&peer);
         }
-        self.break_tie(peer);
+        self.meet_again(peer);
         let greeting_sent = self.peers.get(&peer).is_none_or(|peer| peer.greeting_sent);
         if direction == Direction::Outbound && !greeting_sent {
             self.send_hello(peer);
         }
     }
 
-    /// Two connections to one peer. Dialled at once by both sides: both keep the one that the lower
-    /// id dialled. Otherwise the peer has forgotten the old one, having restarted for example; it
-    /// would not learn our subscriptions over a second connection, so all are closed and one side
-    /// dials again.
-    fn break_tie(&mut self, peer: PeerId) {
+    /// A further connection to a peer. Dialled at once by both sides: both stay, because gossip
+    /// tells its subscriptions on the first one only, and closing that would lose them. Otherwise
+    /// the peer has forgotten the old one, having restarted for example, and would not hear our
+    /// subscriptions on a second: so all are closed, and one side dials again.
+    fn meet_again(&mut self, peer: PeerId) {
         let Some(entry) = self.peers.get(&peer) else {
             return;
         };
         let now = self.now();
-        let age = |connection: &Connection| now.saturating_sub(connection.since);
-        if entry.connections.len() > 1 && entry.connections.iter().any(|open| age(open) > AT_ONCE) {
+        let old = |open: &Connection| now.saturating_sub(open.since) > AT_ONCE;
+        if entry.connections.len() > 1 && entry.connections.iter().any(old) {
             tracing::info!(event = "peer_came_back", %peer);
             self.disconnect(&peer);
-            return;
-        }
-        let keep = if keeps_own_dial(self.swarm.local_peer_id(), &peer) {
-            Direction::Outbound
-        } else {
-            Direction::Inbound
-        };
-        if !entry.connections.iter().any(|open| open.direction == keep) {
-            return;
-        }
-        let surplus: Vec<ConnectionId> = entry
-            .connections
-            .iter()
-            .filter(|connection| connection.direction != keep)
-            .map(|connection| connection.id)
-            .collect();
-        for id in surplus {
-            self.swarm.close_connection(id);
         }
     }
 

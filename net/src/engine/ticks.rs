@@ -142,7 +142,9 @@ impl Engine {
             let Some(entry) = self.peers.get_mut(&peer) else {
                 continue;
             };
-            if events > 0 || !anybody {
+            // A validator that wants no topic has lost its subscriptions on the way.
+            let deaf = entry.topics.is_empty();
+            if !deaf && (events > 0 || !anybody) {
                 entry.silent_windows = 0;
                 continue;
             }

@@ -1,6 +1,7 @@
 //! The network over real sockets on loopback.
 
 mod ban_survives_restart;
+mod both_dial;
 mod bulk;
 mod canary_on_the_wire;
 mod flood;
