@@ -610,3 +610,24 @@ fn neither_the_clients_nor_the_sponsors_validator_sits() {
     names.sort();
     assert_eq!(names, ["c", "d", "e"]);
 }
+
+/// Half of 100 PAL backs ten seats of 5 PAL; the eleventh list frozen in the same block must wait.
+#[test]
+fn frozen_lists_reserve_bonds_of_their_own() {
+    let mut world = World::with(Params::local(), &[("a", 100), ("b", 100), ("c", 100)]);
+    let body = TxBody::SubmitJob(SubmitJob {
+        spec: world.spec("m"),
+        sponsor: None,
+    });
+    let txs: Vec<_> = (0..11)
+        .map(|n| world.wallet_at("client-0", n, body.clone()))
+        .collect();
+    world.block(&txs);
+    assert_eq!(world.row("a").seat_locked, Amount::pal(50));
+    let live = world.state.live_jobs();
+    let waiting = live
+        .iter()
+        .filter(|job| world.phase(**job) == Phase::Queued)
+        .count();
+    assert_eq!((live.len(), waiting), (11, 1));
+}
