@@ -29,10 +29,8 @@ pub(crate) struct Meters {
     block_time: Gauge,
     validators: IntGaugeVec,
     stake: GaugeVec,
-    own_stake: Gauge,
     escrow: Gauge,
     supply_ok: IntGauge,
-    past_deadline: IntGauge,
     disk_free: Gauge,
     disk_size: Gauge,
     missed: IntGauge,
@@ -149,11 +147,6 @@ impl Meters {
                 Opts::new("palisade_staking_stake_upal", "Bonded stake by state"),
                 &["state"],
             )?,
-            own_stake: gauge(
-                registry,
-                "palisade_validator_stake_upal",
-                "This node's bonded stake",
-            )?,
             escrow: gauge(
                 registry,
                 "palisade_escrow_locked_upal",
@@ -163,11 +156,6 @@ impl Meters {
                 registry,
                 "palisade_economy_supply_invariant_ok",
                 "1 if all money is accounted for",
-            )?,
-            past_deadline: int_gauge(
-                registry,
-                "palisade_jobs_past_deadline",
-                "Live jobs past their deadline",
             )?,
             disk_free: gauge(
                 registry,
@@ -242,7 +230,7 @@ impl Meters {
             .set(upal(shared.chain.genesis.params.block_interval_ms.0) / 1000.0);
         self.streams
             .set(i64::try_from(shared.buckets.streams()).unwrap_or(i64::MAX));
-        self.money(shared, snapshot);
+        self.money(snapshot);
         if let Some(bytes) = disk_free(&shared.host.data) {
             self.disk_free.set(upal(bytes));
         }
@@ -255,7 +243,7 @@ impl Meters {
         }
     }
 
-    fn money(&self, shared: &Shared, snapshot: &Snapshot) {
+    fn money(&self, snapshot: &Snapshot) {
         let state = &snapshot.state;
         let min = state.params().self_bond_min;
         for name in VALIDATOR_STATES {
@@ -268,10 +256,6 @@ impl Meters {
             self.validators.with_label_values(&[name]).set(count);
             self.stake.with_label_values(&[name]).set(upal(stake));
         }
-        let own = shared
-            .validator(snapshot)
-            .and_then(|id| state.validators.get(&id));
-        self.own_stake.set(upal(own.map_or(0, |row| row.bonded.0)));
         let held = state.jobs.iter().fold(0_u64, |sum, (_, job)| {
             sum.saturating_add(job.amounts.held.0)
         });
@@ -280,8 +264,6 @@ impl Meters {
             .total_money()
             .is_ok_and(|total| total == state.pools().supply);
         self.supply_ok.set(i64::from(whole));
-        self.past_deadline
-            .set(i64::try_from(state.jobs_past_deadline()).unwrap_or(i64::MAX));
     }
 }
 

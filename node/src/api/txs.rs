@@ -23,7 +23,7 @@ async fn verified(shared: &Arc<Shared>, body: Vec<u8>) -> Result<Verified<Tx>, P
     let chain = shared.chain.id;
     let work = tokio::task::spawn_blocking(move || signed.verify(&chain)).await;
     let verdict = work.map_err(|_| Problem::new("internal", "the check did not finish"))?;
-    verdict.map_err(|_| Problem::new("tx.signature", "not signed for this chain by that key"))
+    verdict.map_err(|_| Problem::new("tx.bad_signature", "not signed for this chain by that key"))
 }
 
 /// POST /v1/tx

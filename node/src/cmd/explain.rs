@@ -18,8 +18,12 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
     let wanted_exit = args.code.parse::<u8>().ok().and_then(Exit::from_code);
     let found: Vec<_> = match (args.code.as_str(), wanted_exit) {
-        ("all", _) => REGISTRY.iter().collect(),
-        (_, Some(exit)) => REGISTRY.iter().filter(|entry| entry.exit == exit).collect(),
+        ("all", _) => REGISTRY.to_vec(),
+        (_, Some(exit)) => REGISTRY
+            .iter()
+            .filter(|entry| entry.exit == exit)
+            .copied()
+            .collect(),
         (code, None) => entry(code).into_iter().collect(),
     };
     if found.is_empty() && wanted_exit.is_none() {

@@ -213,7 +213,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             format: LogFormat::Auto,
-            filter: "info".to_owned(),
+            filter: "info,arc_malachitebft=warn".to_owned(),
         }
     }
 }

@@ -46,13 +46,14 @@ impl Problem {
                 hint: entry.hint.to_owned(),
                 exit_code: entry.exit.code(),
             },
+            // A node of another release may know codes that we do not.
             None => Self {
                 kind: format!("/v1/problems/{code}"),
-                title: "The ledger refuses this transaction".to_owned(),
+                title: "Refused".to_owned(),
                 status: 422,
                 code: code.to_owned(),
                 detail,
-                hint: "The detail names the rule.".to_owned(),
+                hint: "The detail says why.".to_owned(),
                 exit_code: Exit::Rejected.code(),
             },
         }

@@ -88,8 +88,13 @@ registry! {
     "key.password_missing" 403 Refused "There is no password to be had" "Give --password-file FILE, set $CREDENTIALS_DIRECTORY, or run on a terminal.";
     "key.unknown" 404 NotFound "No such key" "palisade keys list";
     "lock.held" 409 SignState "Another process uses this home" "End it first; it is named in the message.";
+    "mempool.full" 503 Unavailable "The pool is full" "Try again in a moment, or raise the fee.";
+    "mempool.replace_fee" 422 Rejected "Another transaction has this nonce" "Wait for it, or pay a tenth more than it does.";
+    "mempool.seat_taken" 409 Rejected "The seat has said this already" "Nothing: a seat speaks once.";
+    "mempool.signer_full" 429 Unavailable "Too many transactions of one sender are waiting" "Wait until some are included.";
     "model.refused" 422 Rejected "The model is not one that can run" "See the message: which operator, type or limit.";
     "model.unknown" 404 NotFound "This node holds no such model" "palisade model list";
+    "node.stopping" 503 Unavailable "The node is stopping" "Ask another node.";
     "port.taken" 409 Unavailable "A port is taken" "End the process that holds it, or choose another port in node.toml.";
     "receipt.false" 422 False "The receipt does not verify" "The message says which part is false.";
     "receipt.malformed" 422 False "This is not a receipt" "Fetch it again: palisade receipt fetch JOB.";
@@ -98,29 +103,60 @@ registry! {
     "sandbox.tier_too_low" 503 False "The sandbox lacks a layer" "palisade doctor --sandbox";
     "sign_state.missing" 409 SignState "A consensus key without its sign-state" "palisade sign-state init --floor HEIGHT, if no other copy ever signed above it.";
     "storage.failed" 500 Storage "A durable write failed" "Free space, check the disk, start again.";
-    "tx.anchor" 422 Rejected "The anchor is refused" "Leave it out.";
-    "tx.balance" 422 Rejected "The balance is too small" "palisade account show; on local chains palisade faucet.";
-    "tx.duplicate" 409 Rejected "The transaction is already known" "palisade tx show ID";
-    "tx.fee" 422 Rejected "The fee is too small" "Leave --fee out: the command computes it.";
+    "testnet.config" 422 Config "The manifest or a flag is wrong" "See the message.";
+    "testnet.false" 422 False "What was claimed is false" "palisade testnet status and palisade testnet logs show the net.";
+    "testnet.not_found" 404 NotFound "There is no such thing in this net" "palisade testnet status";
+    "testnet.unavailable" 503 Unavailable "The net cannot be reached or did not get ready" "palisade testnet logs";
+    "tx.bad_signature" 422 Rejected "The signature does not verify on this chain" "Was it signed for another chain?";
+    "tx.expired" 422 Rejected "The transaction's time is over" "Sign it anew.";
+    "tx.fee_too_low" 422 Rejected "The fee is too small" "Leave --fee out: the command computes it.";
     "tx.inapplicable" 422 Rejected "The ledger refuses this transaction now" "The detail names the rule.";
+    "tx.insufficient_balance" 422 Rejected "The balance is too small" "palisade account show; on local chains palisade faucet.";
     "tx.malformed" 400 Rejected "These bytes are no transaction" "Send the canonical bytes of a signed transaction.";
+    "tx.nonce_ahead" 422 Rejected "The nonce is too far ahead" "palisade account show says which comes next.";
     "tx.nonce_gap" 422 Rejected "The nonce is too far ahead" "palisade account show says which comes next.";
-    "tx.pool_full" 503 Unavailable "The pool is full" "Try again in a moment, or raise the fee.";
-    "tx.signature" 422 Rejected "The signature does not verify on this chain" "Was it signed for another chain?";
     "tx.stale_nonce" 422 Rejected "The nonce was used before" "palisade account show says which comes next.";
     "tx.unknown" 404 NotFound "No such transaction" "It may have expired; look at its account's nonce.";
+    "tx.valid_too_long" 422 Rejected "The transaction would be valid for too long" "Leave the validity to the command.";
     "tx.valid_until" 422 Rejected "The transaction is no longer or not yet valid" "Leave --valid-until out: the command computes it.";
     "validator.unknown" 404 NotFound "No such validator" "See GET /v1/validators for all of them.";
 }
 
-/// The entry of a code.
-pub(crate) fn entry(code: &str) -> Option<&'static Entry> {
-    REGISTRY.iter().find(|entry| entry.code == code)
+/// What stands for every rule of the ledger that has no line of its own: the detail names the rule.
+const LEDGER: Entry = Entry {
+    code: "ledger",
+    status: 422,
+    exit: Exit::Rejected,
+    title: "The ledger refuses this transaction",
+    hint: "The detail names the rule and the values that disagree.",
+};
+
+/// The entry of a code: its own line, or the ledger's.
+pub(crate) fn entry(code: &str) -> Option<Entry> {
+    let own = REGISTRY.iter().find(|entry| entry.code == code).copied();
+    own.or_else(|| {
+        let rule = ledger::TxError::CODES.iter().find(|rule| **rule == code)?;
+        Some(Entry {
+            code: rule,
+            ..LEDGER
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_of_the_ledger_is_explained() {
+        for code in ledger::TxError::CODES {
+            assert!(
+                entry(code).is_some_and(|entry| entry.code == *code),
+                "{code}"
+            );
+        }
+        assert!(entry("no.such_code").is_none());
+    }
 
     #[test]
     fn registry_is_ordered_and_complete() {
