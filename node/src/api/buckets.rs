@@ -49,13 +49,13 @@ fn limiter(per_second: u32, burst: u32, factor: u32) -> DefaultKeyedRateLimiter<
 }
 
 impl Buckets {
-    /// Limits for a chain.
-    pub(crate) fn new(local: bool) -> Self {
+    /// Limits for a chain; `tx_factor` is the configuration's.
+    pub(crate) fn new(local: bool, tx_factor: u32) -> Self {
         let factor = if local { LOCAL_FACTOR } else { 1 };
         Self {
             read: limiter(20, 60, factor),
             list: limiter(5, 10, factor),
-            tx: limiter(10, 20, factor),
+            tx: limiter(10, 20, factor.saturating_mul(tx_factor)),
             blob: limiter(8, 32, factor),
             sse: limiter(1, 4, factor),
             streams: AtomicUsize::new(0),
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_then_waits() {
-        let buckets = Buckets::new(false);
+        let buckets = Buckets::new(false, 1);
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let passed = (0..50)
             .filter(|_| buckets.take(Class::List, one).is_ok())
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn streams_are_bounded() {
-        let buckets = Buckets::new(true);
+        let buckets = Buckets::new(true, 1);
         assert_eq!((0..100).filter(|_| buckets.open_stream()).count(), SSE_MAX);
         buckets.close_stream();
         assert!(buckets.open_stream());

@@ -22,8 +22,13 @@ pub(crate) enum Verb {
         /// The job's id or a prefix.
         job: String,
         /// Where to write the receipt.
-        #[arg(long, default_value = "receipt.json", value_name = "FILE")]
-        out: PathBuf,
+        #[arg(
+            long,
+            visible_alias = "out",
+            default_value = "receipt.json",
+            value_name = "FILE"
+        )]
+        to: PathBuf,
         /// Where to write the result.
         #[arg(long, value_name = "FILE")]
         result: Option<PathBuf>,
@@ -48,11 +53,7 @@ pub(crate) enum VerifyVerb {
 
 /// Fetches.
 pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
-    let Verb::Fetch {
-        job,
-        out: to,
-        result,
-    } = verb;
+    let Verb::Fetch { job, to, result } = verb;
     let node = context.resolve()?;
     let job = id_of(&node, job)?;
     let bytes = node.api.get_bytes(&format!("/v1/jobs/{job}/receipt"))?;

@@ -14,6 +14,9 @@ use values::Size;
 use crate::keys::dev;
 use crate::problem::Problem;
 
+/// Beyond this a limit limits nothing; the products stay far below 2^32.
+const TX_FACTOR_MAX: u32 = 1_000;
+
 /// Everything a node can be told locally.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) metrics: Metrics,
     /// The peer-to-peer side.
     pub(crate) net: Net,
+    /// How much others may ask of this node.
+    pub(crate) limits: Limits,
     /// Where keys get their password.
     pub(crate) keys: Keys,
     /// Where jobs run.
@@ -93,6 +98,15 @@ pub(crate) struct Net {
     pub(crate) persistent: Vec<String>,
     /// Addresses without per-address limits.
     pub(crate) exempt: Vec<String>,
+}
+
+/// How much others may ask of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Rates for transactions, by HTTP and from peers, and for signature checks are this many times
+    /// the usual. For hosts that have the cores, and for benchmarks.
+    pub(crate) tx_factor: u32,
 }
 
 /// Where keys get their password.
@@ -191,6 +205,12 @@ impl Default for Net {
     }
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { tx_factor: 1 }
+    }
+}
+
 impl Default for Sandbox {
     fn default() -> Self {
         Self {
@@ -236,6 +256,11 @@ impl Config {
                 let text = format!("{section}.listen = {listen} on a local chain");
                 return Err(Problem::new("config.chain", text));
             }
+        }
+        if !(1..=TX_FACTOR_MAX).contains(&self.limits.tx_factor) {
+            let factor = self.limits.tx_factor;
+            let text = format!("limits.tx_factor = {factor}, 1 to {TX_FACTOR_MAX} allowed");
+            return Err(Problem::new("config.invalid", text));
         }
         if !(1..=16).contains(&self.sandbox.slots) {
             let text = format!("sandbox.slots = {}, 1 to 16 allowed", self.sandbox.slots);

@@ -64,6 +64,10 @@ registry! {
     "config.chain" 422 Config "The configuration does not fit the chain" "See the message; development keys and chains stay on loopback.";
     "config.invalid" 422 Config "The configuration is invalid" "palisade config check";
     "config.plain" 422 Config "Plaintext off loopback is refused" "Bind to 127.0.0.1, or set allow_plain = true in that section and put a TLS proxy in front.";
+    "demo.down" 503 Unavailable "The demo's net did not come down" "palisade testnet down --name demo.";
+    "demo.false" 422 False "A fact of the demo is false" "palisade testnet logs; the artefacts stay where they are.";
+    "demo.start" 503 Unavailable "The demo could not start" "palisade doctor --sandbox.";
+    "demo.timeout" 503 False "The demo ran out of time" "Give it more with --timeout.";
     "doctor.failed" 500 False "A check failed" "Each failed row names its remedy.";
     "evidence.rejected" 422 Rejected "This is not evidence of anything" "Compare the two messages: one signer, height, round and kind, two values.";
     "evidence.unknown" 404 NotFound "No such evidence" "palisade evidence list";
@@ -106,6 +110,7 @@ registry! {
     "testnet.config" 422 Config "The manifest or a flag is wrong" "See the message.";
     "testnet.false" 422 False "What was claimed is false" "palisade testnet status and palisade testnet logs show the net.";
     "testnet.not_found" 404 NotFound "There is no such thing in this net" "palisade testnet status";
+    "testnet.timeout" 503 Unavailable "It did not become true in time" "palisade testnet status.";
     "testnet.unavailable" 503 Unavailable "The net cannot be reached or did not get ready" "palisade testnet logs";
     "tx.bad_signature" 422 Rejected "The signature does not verify on this chain" "Was it signed for another chain?";
     "tx.expired" 422 Rejected "The transaction's time is over" "Sign it anew.";

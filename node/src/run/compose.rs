@@ -291,7 +291,27 @@ fn net_config(config: &Config, chain: &Chain, peer: &SecretKey) -> Result<net::C
         .map(|text| text.parse().map_err(|error| invalid(text, &error)))
         .collect();
     settings.ip_exempt = exempt?;
+    settings.limits = net_limits(config.limits.tx_factor, chain.genesis.is_local());
     Ok(settings)
+}
+
+/// The table of quotas, with transactions and signature checks scaled as the configuration says.
+fn net_limits(tx_factor: u32, local: bool) -> net::Limits {
+    let mut limits = if local {
+        net::Limits::local()
+    } else {
+        net::Limits::default()
+    };
+    let tx = &mut limits.tx;
+    for rate in [
+        &mut tx.relayer_messages,
+        &mut tx.relayer_bytes,
+        &mut tx.signer_messages,
+    ] {
+        *rate = rate.times(tx_factor);
+    }
+    limits.verify_checks_per_second = limits.verify_checks_per_second.saturating_mul(tx_factor);
+    limits
 }
 
 fn start(
@@ -350,7 +370,7 @@ fn serve(
     history::start(history.clone(), source)?;
     let shared = Arc::new(Shared {
         node: node.clone(),
-        buckets: Buckets::new(chain.genesis.is_local()),
+        buckets: Buckets::new(chain.genesis.is_local(), config.limits.tx_factor),
         chain,
         config,
         peer_id,

@@ -130,7 +130,8 @@ pub(super) fn submit(
     let (ready, included) = node.transact(&chain, &signer, |_| Ok(body))?;
     let job = spec.job_id(&chain.id, &signer.key.public().address(), ready.nonce);
     let mut document = sent("palisade.job-submit/1", &ready, &included);
-    document["job_id"] = json!(job.to_string());
+    document["job"] = json!(job.to_string());
+    document["job_id"] = document["job"].clone();
     document["plan"] = describe(&plan, &price);
     Ok((job, document))
 }

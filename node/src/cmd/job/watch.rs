@@ -90,6 +90,8 @@ fn end(context: &Context, node: &Resolved, job: &Value, output_dir: Option<&Path
     let paid = ["settled", "resolved"].contains(&text(job, "state").to_ascii_lowercase().as_str());
     let mut summary = job.clone();
     summary["schema"] = json!("palisade.job-watch/1");
+    summary["job"] = job["id"].clone();
+    summary["job_id"] = job["id"].clone();
     let mut shown = human(job);
     if paid && text(job, "outcome") == "ok" {
         let outputs = outputs_of(node, job)?;
