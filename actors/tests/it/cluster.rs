@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,6 +169,16 @@ impl Cluster {
 
     /// As [`Self::start`], able to rehearse misdeeds.
     pub(crate) fn start_with(count: u8, profiles: Arc<dyn Profiles>) -> Self {
+        let mut cluster = Self::of(count);
+        cluster.profiles = profiles;
+        for index in 0..usize::from(count) {
+            cluster.start_node(index);
+        }
+        cluster
+    }
+
+    /// A chain of this many validators of which none runs yet.
+    pub(crate) fn of(count: u8) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -176,17 +186,14 @@ impl Cluster {
             .unwrap();
         let nodes = (0..count).map(|_| None).collect();
         let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Self {
+        let profiles: Arc<dyn Profiles> = Arc::new(NoProfiles);
+        Self {
             dir,
             genesis: genesis(count),
             runtime,
             nodes,
             profiles,
-        };
-        for index in 0..usize::from(count) {
-            cluster.start_node(index);
         }
-        cluster
     }
 
     pub(crate) fn home(&self, index: usize) -> PathBuf {
@@ -195,49 +202,14 @@ impl Cluster {
 
     /// Starts a node that is down; it dials those that are up.
     pub(crate) fn start_node(&mut self, index: usize) {
-        let seed = u8::try_from(index + 1).unwrap();
-        let home = self.home(index);
-        let data = home.join("data");
-        let consensus = key(seed, "consensus");
-        let (chain, public_key) = (self.genesis.chain_id, consensus.public());
-        let lock = HomeLock::acquire(&home).unwrap();
-        if !data.exists() {
-            std::fs::create_dir_all(&data).unwrap();
-            let identity = SignerIdentity { chain, public_key };
-            let state = StoppedSignState::new(Arc::new(OsLayer), &data, identity, &lock);
-            state.init(Height(0)).unwrap();
-        }
-        let (registry, supervisor) = (Registry::new(), Supervisor::new());
-        let config = StorageConfig {
-            data: data.clone(),
-            chain,
-            release: "test".to_owned(),
-            signer: Some(public_key),
-            checkpoints: Some(Box::new(key(seed, "peer"))),
-            segments: SegmentSizes::local(),
-            blob_quota_bytes: 64 << 20,
-            backend: Backend::Sled,
-            layer: Arc::new(OsLayer),
-            observer: Arc::new(StorageObserver::new(supervisor.clone(), &registry).unwrap()),
-        };
-        let (storage, recovered) = storage::open(config, lock).unwrap();
-        let handle = wiring::start(NodeParts {
-            genesis: self.genesis.clone(),
-            keys: NodeKeys {
-                consensus: Some(consensus),
-                session: Some(key(seed, "session")),
-            },
-            storage,
-            recovered,
-            net: self.net_config(seed),
-            peer_memory: Arc::new(JsonMemory::new(&data)),
-            engine: Arc::new(FakeEngine),
-            profiles: self.profiles.clone(),
-            registry: registry.clone(),
-            supervisor,
-        })
-        .unwrap();
-        let mut views = handle.net().watch_view();
+        let node = start_node(
+            &self.genesis,
+            &self.home(index),
+            index,
+            self.addresses(),
+            &self.profiles,
+        );
+        let mut views = node.handle.net().watch_view();
         let listens = views.wait_for(|view| !view.listening.is_empty());
         self.runtime.block_on(async {
             tokio::time::timeout(PATIENCE, listens)
@@ -245,16 +217,12 @@ impl Cluster {
                 .unwrap()
                 .unwrap();
         });
-        self.nodes[index] = Some(Node { handle, registry });
+        self.nodes[index] = Some(node);
     }
 
-    fn net_config(&self, seed: u8) -> net::Config {
-        let mut config = net::Config::new(self.genesis.chain_id, node_key(seed), Role::Validator);
-        config.ip_exempt = HashSet::from([IpAddr::from([127, 0, 0, 1])]);
-        config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
-        config.limits = net::Limits::local();
-        config.static_peers = self.nodes.iter().flatten().map(Node::address).collect();
-        config
+    /// Where the running nodes are reached.
+    pub(crate) fn addresses(&self) -> Vec<Multiaddr> {
+        self.nodes.iter().flatten().map(Node::address).collect()
     }
 
     /// Ends a node in good order.
@@ -353,6 +321,25 @@ impl Cluster {
         found(feed.after(Height(0))).unwrap()
     }
 
+    /// Waits until so many events of a sort have happened on one node.
+    pub(crate) fn wait_events(
+        &self,
+        index: usize,
+        what: &str,
+        count: usize,
+        matches: impl Fn(&Event) -> bool,
+    ) {
+        let feed = self.node(index).feed().clone();
+        let found = |entries: Vec<HeightEvents>| {
+            entries
+                .iter()
+                .flat_map(|entry| entry.events.iter())
+                .filter(|e| matches(e))
+                .count()
+        };
+        self.wait(index, what, |_| found(feed.after(Height(0))) >= count);
+    }
+
     /// All nodes that run hold the same block at each height up to the lowest tip.
     pub(crate) fn assert_agreement(&self) {
         let lowest = self
@@ -374,9 +361,70 @@ impl Cluster {
     }
 }
 
+/// Starts node `index` of a chain on a home, which is made if need be.
+pub(crate) fn start_node(
+    genesis: &Genesis,
+    home: &Path,
+    index: usize,
+    peers: Vec<Multiaddr>,
+    profiles: &Arc<dyn Profiles>,
+) -> Node {
+    let seed = u8::try_from(index + 1).unwrap();
+    let data = home.join("data");
+    let consensus = key(seed, "consensus");
+    let (chain, public_key) = (genesis.chain_id, consensus.public());
+    let lock = HomeLock::acquire(home).unwrap();
+    if !data.exists() {
+        std::fs::create_dir_all(&data).unwrap();
+        let identity = SignerIdentity { chain, public_key };
+        let state = StoppedSignState::new(Arc::new(OsLayer), &data, identity, &lock);
+        state.init(Height(0)).unwrap();
+    }
+    let (registry, supervisor) = (Registry::new(), Supervisor::new());
+    let config = StorageConfig {
+        data: data.clone(),
+        chain,
+        release: "test".to_owned(),
+        signer: Some(public_key),
+        checkpoints: Some(Box::new(key(seed, "peer"))),
+        segments: SegmentSizes::local(),
+        blob_quota_bytes: 64 << 20,
+        backend: Backend::Sled,
+        layer: Arc::new(OsLayer),
+        observer: Arc::new(StorageObserver::new(supervisor.clone(), &registry).unwrap()),
+    };
+    let (storage, recovered) = storage::open(config, lock).unwrap();
+    let handle = wiring::start(NodeParts {
+        genesis: genesis.clone(),
+        keys: NodeKeys {
+            consensus: Some(consensus),
+            session: Some(key(seed, "session")),
+        },
+        storage,
+        recovered,
+        net: net_config(genesis, seed, peers),
+        peer_memory: Arc::new(JsonMemory::new(&data)),
+        engine: Arc::new(FakeEngine),
+        profiles: profiles.clone(),
+        registry: registry.clone(),
+        supervisor,
+    })
+    .unwrap();
+    Node { handle, registry }
+}
+
+fn net_config(genesis: &Genesis, seed: u8, peers: Vec<Multiaddr>) -> net::Config {
+    let mut config = net::Config::new(genesis.chain_id, node_key(seed), Role::Validator);
+    config.ip_exempt = HashSet::from([IpAddr::from([127, 0, 0, 1])]);
+    config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+    config.limits = net::Limits::local();
+    config.static_peers = peers;
+    config
+}
+
 impl Node {
     /// Where the node is reached, with its id.
-    fn address(&self) -> Multiaddr {
+    pub(crate) fn address(&self) -> Multiaddr {
         let view = self.handle.network();
         view.listening[0]
             .clone()

@@ -5,5 +5,7 @@ mod catalogue;
 mod cluster;
 mod commits;
 mod double_vote;
+mod killed;
 mod paid_job;
 mod restarted;
+mod wrong_result;

@@ -69,7 +69,7 @@ fn put(cluster: &Cluster, index: usize, file: &[u8], manifest: Vec<u8>) {
 }
 
 /// Submits a job to the first node and gives the payment that was locked for it.
-fn submit(cluster: &Cluster) -> Amount {
+pub(crate) fn submit(cluster: &Cluster) -> Amount {
     let (file, bundle) = (model_file(), [1, 2, 3, 4]);
     let (model, input) = (model(&file), input(&bundle));
     put(cluster, 0, &file, encode(&model));
@@ -80,7 +80,8 @@ fn submit(cluster: &Cluster) -> Amount {
         engine: 1,
         input: input.root(),
         params: JobParams::default(),
-        fuel_limit: Fuel(100_000_000),
+        // A wide commit window: other tests share this machine.
+        fuel_limit: Fuel(2_000_000_000),
         k: 3,
         max_price,
         expiry: cluster.node(0).snapshot().height.plus(100),
