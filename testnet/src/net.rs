@@ -1,5 +1,6 @@
 //! A net by name: its folder, its plan, its supervisor. What every command starts from.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -70,12 +71,16 @@ impl Net {
         self.dir.remove("endpoints.json");
         let log = std::fs::File::create(self.dir.file("supervisor.log"))
             .with_context(|| self.dir.file("supervisor.log").display().to_string())?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("__supervise").arg(self.dir.path());
+        let mut command = Command::new(crate::palisade::SELF);
+        command
+            .arg0("palisade")
+            .arg("__supervise")
+            .arg(self.dir.path());
         if tie == Tie::Tied {
             command.arg("--tied").arg(std::process::id().to_string());
         }
-        let mut child = std::os::unix::process::CommandExt::process_group(&mut command, 0)
+        let mut child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

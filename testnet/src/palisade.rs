@@ -8,10 +8,12 @@ use serde_json::Value;
 
 use crate::files::NetDir;
 
+/// The program of this process, even if its file was replaced since: a net survives a rebuild.
+pub(crate) const SELF: &str = "/proc/self/exe";
+
 /// The binary, bound to one node's API.
 #[derive(Debug, Clone)]
 pub struct Palisade {
-    binary: PathBuf,
     api: String,
     genesis: PathBuf,
     /// Where it runs: clients find accounts and genesis of the net there.
@@ -20,16 +22,13 @@ pub struct Palisade {
 
 impl Palisade {
     /// Bound to this API, with the development account client-0 of the net.
-    ///
-    /// # Errors
-    /// If the running binary has no path.
-    pub fn new(api: &str, dir: &NetDir) -> Result<Self> {
-        Ok(Self {
-            binary: std::env::current_exe()?,
+    #[must_use]
+    pub fn new(api: &str, dir: &NetDir) -> Self {
+        Self {
             api: api.to_owned(),
             genesis: dir.file("genesis.toml"),
             home: dir.file("client"),
-        })
+        }
     }
 
     /// The net's genesis file.
@@ -41,10 +40,13 @@ impl Palisade {
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         // A home with the genesis alone: the chain's identity never comes from a server.
         std::fs::create_dir_all(&self.home)?;
-        std::fs::copy(&self.genesis, self.home.join("genesis.toml"))
-            .with_context(|| self.genesis.display().to_string())?;
-        let mut command = Command::new(&self.binary);
-        command
+        let genesis = self.home.join("genesis.toml");
+        if !genesis.exists() {
+            std::fs::copy(&self.genesis, genesis)
+                .with_context(|| self.genesis.display().to_string())?;
+        }
+        let mut command = Command::new(SELF);
+        std::os::unix::process::CommandExt::arg0(&mut command, "palisade")
             .arg("--home")
             .arg(&self.home)
             .args(["--api", &self.api, "--output", "json"])
@@ -61,6 +63,15 @@ impl Palisade {
         self.command(arguments)?
             .output()
             .context("cannot run the client")
+    }
+
+    /// The same client, speaking from another home: a node's own keys and files.
+    #[must_use]
+    pub fn at_home(&self, home: PathBuf) -> Self {
+        Self {
+            home,
+            ..self.clone()
+        }
     }
 
     /// Runs a command and returns its document, whatever its exit code.

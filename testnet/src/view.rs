@@ -216,9 +216,8 @@ impl<'a> LiveView<'a> {
     }
 
     fn audit_ok(&self) -> Option<bool> {
-        let palisade = std::env::current_exe().ok()?;
         for node in self.honest() {
-            let verify = Command::new(&palisade)
+            let verify = Command::new(crate::palisade::SELF)
                 .arg("--home")
                 .arg(self.dir.home(&node))
                 .args(["--output", "json", "audit", "verify"])

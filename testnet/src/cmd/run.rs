@@ -204,7 +204,7 @@ impl Loader {
             )
         })?;
         let (model, inputs) = shipped.write(&net.dir.file("models"))?;
-        let client = Palisade::new(net.api(&net.plan.nodes[0].name)?.base(), &net.dir)?;
+        let client = Palisade::new(net.api(&net.plan.nodes[0].name)?.base(), &net.dir);
         Ok(Self {
             client,
             model,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::print;
 use crate::cli::{Context, SubmitArgs};
@@ -20,25 +20,31 @@ pub(crate) fn run(args: &SubmitArgs, context: &Context<'_>) -> Result<()> {
     if !args.input.is_empty() {
         inputs.clone_from(&args.input);
     }
-    let client = Palisade::new(api.base(), &net.dir)?;
+    let client = Palisade::new(api.base(), &net.dir);
     let mut jobs = Vec::new();
     for number in 1..=args.count {
         let run = client.submit(&model, &inputs, args.watch)?;
-        super::note(&format!("job {number}/{}: {}", args.count, run["job_id"]));
+        let id = if args.watch { &run["id"] } else { &run["job"] };
+        super::note(&format!("job {number}/{}: {id}", args.count));
         jobs.push(run);
     }
-    let paid = jobs.iter().filter(|job| job["ok"] != false).count();
+    // Unwatched, accepted is all that can be said; watched, only an answer that was paid for counts.
+    let ended_well = |job: &&Value| job["state"] == "settled" || job["state"] == "resolved";
+    let good = jobs
+        .iter()
+        .filter(|job| !args.watch || ended_well(job))
+        .count();
     let document = json!({ "schema": "palisade.testnet-submit/1", "jobs": jobs });
     print(context, &document, || {
-        format!("{paid} of {} jobs accepted", args.count)
+        format!("{good} of {} jobs accepted", args.count)
     })?;
-    if paid == jobs.len() {
+    if good == jobs.len() {
         return Ok(());
     }
     Err(CommandError {
         exit: EXIT_FALSE,
         code: "testnet.false",
-        detail: format!("{} jobs did not end paid", jobs.len() - paid),
+        detail: format!("{} jobs did not end paid", jobs.len() - good),
         hint: "`palisade job list` shows how they ended".into(),
     }
     .into())

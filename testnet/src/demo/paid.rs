@@ -59,7 +59,7 @@ fn verify_receipt(stage: &Stage, id: &str) -> anyhow::Result<()> {
     let fetched = stage.wait("the receipt", Duration::from_secs(10), || {
         let output = stage
             .client
-            .run(&["receipt", "fetch", id, "--out", &path])
+            .run(&["receipt", "fetch", id, "--to", &path])
             .ok()?;
         output.status.success().then_some(())
     });

@@ -31,7 +31,7 @@ impl Stage {
             .iter()
             .map(|node| (node.name.clone(), Api::new(node.api.clone())))
             .collect();
-        let client = Palisade::new(&endpoints.api, &net.dir)?;
+        let client = Palisade::new(&endpoints.api, &net.dir);
         Ok(Self {
             net,
             apis,
@@ -120,10 +120,7 @@ impl Stage {
 
 /// The id in a client's answer to `job submit`.
 pub(super) fn job_id(answer: &Value) -> Result<String> {
-    let id = answer["job_id"].as_str().or_else(|| answer["id"].as_str());
-    Ok(id
-        .with_context(|| format!("no job id in {answer}"))?
-        .to_owned())
+    Ok(text(answer, "job")?.to_owned())
 }
 
 /// Whether a job ended in a state, whatever detail follows its name.
@@ -137,7 +134,7 @@ pub(super) fn ended_in(job: &Value, states: &[&str]) -> bool {
 
 /// Refuses to start on a host whose sandbox is weaker than a job needs, unless that was allowed.
 pub(super) fn require_sandbox(dir: &NetDir, allowed: &[String]) -> Result<()> {
-    let client = Palisade::new("http://127.0.0.1:1", dir)?;
+    let client = Palisade::new("http://127.0.0.1:1", dir);
     let output = client.run(&["doctor", "--sandbox"])?;
     if output.status.success() {
         return Ok(());

@@ -78,8 +78,9 @@ impl Node {
                 child_fd: number,
             })
         };
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(crate::palisade::SELF);
         command
+            .arg0("palisade")
             .arg("--home")
             .arg(&home)
             .args(["--log-format", "json", "node", "run", "--die-with"])
