@@ -41,10 +41,10 @@ pub(super) fn check(stage: &Stage) -> Finding {
     ))
 }
 
-fn verify(stage: &Stage, dir: &Path) -> Result<Value> {
-    stage
-        .client
-        .json(&["audit", "verify", &dir.display().to_string()])
+/// Verifies a log with the keys of the node that signed its checkpoints.
+fn verify(stage: &Stage, node: &str, dir: &Path) -> Result<Value> {
+    let client = stage.client.at_home(stage.net.dir.home(node));
+    client.json(&["audit", "verify", &dir.display().to_string()])
 }
 
 /// Copies a log and flips one bit in the payload of its first record; returns that record's number.
