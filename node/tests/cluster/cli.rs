@@ -9,6 +9,7 @@ use tempfile::TempDir;
 /// A working directory from which commands are run; gone with the value.
 pub(crate) struct Cli {
     dir: TempDir,
+    binary: PathBuf,
 }
 
 /// How a command ended and what it said.
@@ -27,7 +28,11 @@ pub(crate) struct Ran {
 impl Cli {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("palisade-cluster-").tempdir().unwrap();
-        Self { dir }
+        // A net starts nodes from its own binary: a build meanwhile must not take it away. Where the
+        // folder lies on another disk there is no second name for the file, and it is used in place.
+        let (built, own) = (PathBuf::from(env!("CARGO_BIN_EXE_palisade")), dir.path().join("palisade"));
+        let binary = if std::fs::hard_link(&built, &own).is_ok() { own } else { built };
+        Self { dir, binary }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -36,7 +41,7 @@ impl Cli {
 
     /// A command in this folder. The surroundings' homes and settings must not leak in.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+        let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("PALISADE_") || text.starts_with("XDG_") {

@@ -189,11 +189,13 @@ impl Cluster {
     /// Waits for a job's end and returns it.
     pub(crate) fn job_end(&self, id: &str, limit: Duration) -> Value {
         let ended = poll(limit, || {
-            let job = self.job("alice", id);
+            // Accepted is not included: the chain may not know it yet.
+            let job = self.try_ask("alice", &["job", "show", id]).document;
             job["end_height"].is_u64().then_some(job)
         });
         ended.unwrap_or_else(|| {
-            panic!("job {id} has not ended: {}\n{}", self.job("alice", id), self.logs())
+            let now = self.try_ask("alice", &["job", "show", id]);
+            panic!("job {id} has not ended: {} {}\n{}", now.document, now.stderr, self.logs())
         })
     }
 }
