@@ -65,10 +65,9 @@ fn tamper(original: &Path, copy: &Path) -> Result<u64> {
         .find(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"PLSR")))
         .context("the audit log has no segment")?;
     let mut bytes = std::fs::read(&first)?;
-    // Storage's record file: a header of 51 bytes, then records of 25 bytes and their payload.
-    let (header, record) = (51, 25);
+    let first_payload = SEGMENT_HEADER_BYTES + RECORD_HEADER_BYTES;
     let byte = bytes
-        .get_mut(header + record + 4)
+        .get_mut(first_payload + 4)
         .context("the audit log is empty")?;
     *byte ^= 1;
     std::fs::write(&first, &bytes)?;
