@@ -418,6 +418,8 @@ fn net_config(genesis: &Genesis, seed: u8, peers: Vec<Multiaddr>) -> net::Config
     config.ip_exempt = HashSet::from([IpAddr::from([127, 0, 0, 1])]);
     config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
     config.limits = net::Limits::local();
+    // Blocks come five a second, so silence shows soon.
+    config.silence_window = Duration::from_secs(1);
     config.static_peers = peers;
     config
 }
