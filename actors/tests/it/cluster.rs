@@ -46,6 +46,9 @@ fn key(seed: u8, purpose: &str) -> SecretKey {
     SecretKey::from_bytes(bytes.as_bytes()).unwrap()
 }
 
+/// Wallets with money.
+pub(crate) const WALLETS: u8 = 40;
+
 pub(crate) fn wallet(seed: u8) -> SecretKey {
     key(seed, "wallet")
 }
@@ -58,14 +61,14 @@ fn node_key(seed: u8) -> NodeKey {
     NodeKey::from_bytes(*sha256(&[seed, 99]).as_bytes()).unwrap()
 }
 
-/// A local chain of this many equal validators and three rich wallets, a little faster than usual.
+/// A local chain of this many equal validators and some rich wallets, a little faster than usual.
 pub(crate) fn genesis(validators: u8) -> Genesis {
     let account = |key: SecretKey, pal| GenesisAccount {
         address: key.public().address(),
         balance: Amount::pal(pal),
     };
     let mut accounts: Vec<GenesisAccount> =
-        (1..=3).map(|seed| account(wallet(seed), 1_000)).collect();
+        (1..=WALLETS).map(|seed| account(wallet(seed), 1_000)).collect();
     accounts.extend((1..=validators).map(|seed| account(operator(seed), 100)));
     let validator = |seed| GenesisValidator {
         moniker: format!("node-{seed}"),
@@ -282,10 +285,19 @@ impl Cluster {
 
     /// Signs with a wallet and submits to one node.
     pub(crate) fn submit(&self, index: usize, key: &SecretKey, body: TxBody) -> Admission {
-        let nonce = self
-            .runtime
-            .block_on(self.node(index).next_nonce(key.public().address()))
-            .unwrap();
+        let next = self.node(index).next_nonce(key.public().address());
+        let nonce = self.runtime.block_on(next).unwrap();
+        self.submit_at(index, key, nonce, body)
+    }
+
+    /// As [`Self::submit`], with a nonce.
+    pub(crate) fn submit_at(
+        &self,
+        index: usize,
+        key: &SecretKey,
+        nonce: u64,
+        body: TxBody,
+    ) -> Admission {
         let height = self.node(index).snapshot().height;
         let tx = Tx {
             version: TX_VERSION,
@@ -298,9 +310,7 @@ impl Cluster {
             body,
         };
         let signed = Signed::sign(tx, key, &self.genesis.chain_id);
-        self.runtime
-            .block_on(self.node(index).submit(signed.to_bytes()))
-            .unwrap()
+        self.runtime.block_on(self.node(index).submit(signed.to_bytes())).unwrap()
     }
 
     /// Waits for an event on one node.

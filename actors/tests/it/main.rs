@@ -5,6 +5,7 @@ mod catalogue;
 mod cluster;
 mod commits;
 mod double_vote;
+mod full_blocks;
 mod killed;
 mod paid_job;
 mod restarted;
