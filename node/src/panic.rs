@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::exit::Exit;
 
@@ -10,11 +9,11 @@ thread_local! {
     static CAUGHT: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Installs the hook. Threads inside [`caught`] unwind; every other panic ends the process.
+/// Installs the hook. Threads that called [`catch_on_this_thread`] unwind; every other panic ends the process.
 pub(crate) fn install() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if CAUGHT.get() > 0 {
+        if is_caught() {
             return;
         }
         before(info);
@@ -28,20 +27,23 @@ pub(crate) fn catch_on_this_thread() {
     CAUGHT.set(CAUGHT.get() + 1);
 }
 
-/// Runs something whose panic is an answer, not an end.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
-    CAUGHT.set(CAUGHT.get() + 1);
-    let result = catch_unwind(AssertUnwindSafe(work));
-    CAUGHT.set(CAUGHT.get() - 1);
-    result.ok()
+/// Whether a panic here is somebody's answer.
+fn is_caught() -> bool {
+    CAUGHT.get() > 0
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn caught_panics_are_answers() {
-        assert_eq!(super::caught(|| 7), Some(7));
-        let none: Option<()> = super::caught(|| panic!("expected"));
-        assert!(none.is_none());
+    fn only_threads_that_say_so_survive_their_panics() {
+        let work = || {
+            let before = is_caught();
+            catch_on_this_thread();
+            (before, is_caught())
+        };
+        assert_eq!(std::thread::spawn(work).join().unwrap(), (false, true));
+        assert!(!std::thread::spawn(is_caught).join().unwrap());
     }
 }

@@ -41,7 +41,7 @@ mod tests {
     fn agrees_with_libp2p() {
         for byte in 1..20_u8 {
             let key = SecretKey::from_bytes(&[byte; 32]).unwrap().public();
-            let node = net::NodeKey::from_secret(&[byte; 32]).unwrap();
+            let node = net::NodeKey::from_bytes([byte; 32]).unwrap();
             assert_eq!(of(&key), node.peer_id().to_string());
         }
     }

@@ -1,7 +1,6 @@
 //! One request, after the gate.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
@@ -21,8 +20,6 @@ pub(crate) struct Call {
     pub(crate) last_event_id: Option<String>,
     /// Whether canonical bytes are preferred to JSON.
     pub(crate) wants_bytes: bool,
-    /// Who asks.
-    pub(crate) peer: Option<IpAddr>,
 }
 
 impl Call {

@@ -129,7 +129,6 @@ async fn answered(
         body,
         last_event_id: header("last-event-id"),
         wants_bytes: header("accept").is_some_and(|form| form == "application/octet-stream"),
-        peer,
     };
     let handled = tokio::time::timeout(HANDLER_TIME, (row.handler)(shared.clone(), call)).await;
     match handled {

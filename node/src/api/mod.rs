@@ -32,5 +32,5 @@ pub(crate) use buckets::Buckets;
 pub(crate) use checks::Host;
 pub(crate) use meters::Meters;
 pub(crate) use models::Shelf;
-pub(crate) use server::{Listeners, Served, admin_socket, serve};
+pub(crate) use server::{Listeners, admin_socket, serve};
 pub(crate) use shared::Shared;

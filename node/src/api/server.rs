@@ -143,13 +143,16 @@ fn tcp(
         };
         let Ok(peer) = stream.peer_addr() else { return };
         match census.enter(peer.ip()) {
-            Some(guest) => drop(data.insert(guest)),
+            Some(guest) => {
+                data.insert(guest);
+            }
             None => {
                 let shut = nix::sys::socket::shutdown(
                     stream.as_raw_fd(),
                     nix::sys::socket::Shutdown::Both,
                 );
-                drop(shut);
+                // A connection that is gone already needs no closing.
+                let _gone = shut.is_err();
             }
         }
     };
@@ -160,7 +163,7 @@ fn unix(shared: Arc<Shared>, socket: UnixListener) -> Result<actix_web::dev::Ser
     let on_connect = |connection: &dyn Any, data: &mut Extensions| {
         let stream = connection.downcast_ref::<UnixStream>();
         if let Some(credentials) = stream.and_then(|stream| stream.peer_cred().ok()) {
-            drop(data.insert(PeerUser(credentials.uid())));
+            data.insert(PeerUser(credentials.uid()));
         }
     };
     Ok(server!(shared, Listener::Admin, on_connect)

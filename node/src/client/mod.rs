@@ -122,27 +122,6 @@ impl Api {
         }
     }
 
-    /// Opens the stream of events from where it was left.
-    pub(crate) fn events(
-        &self,
-        topics: &str,
-        last: Option<&str>,
-    ) -> Result<Box<dyn std::io::Read>> {
-        let mut request = self
-            .agent
-            .get(self.url(&format!("/v1/events?topics={topics}")))
-            .config()
-            .timeout_global(None)
-            .timeout_recv_body(None)
-            .build();
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
-        }
-        Ok(Box::new(
-            self.checked(request.call())?.into_body().into_reader(),
-        ))
-    }
-
     fn unreachable(&self, error: &ureq::Error) -> anyhow::Error {
         Problem::new("api.unreachable", format!("{}: {error}", self.base)).into()
     }

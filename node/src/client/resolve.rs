@@ -10,7 +10,7 @@ use super::Api;
 use crate::cli::Global;
 use crate::home::{Chain, Home};
 use crate::keys::{Role, dev, file, password};
-use crate::problem::{Problem, refuse};
+use crate::problem::refuse;
 
 /// Where testnets keep their files, from the working directory.
 const TESTNETS: &str = "palisade-testnet";
@@ -26,11 +26,9 @@ pub(crate) struct Resolved {
     pub(crate) api: Api,
 }
 
-/// A key with a name for people.
+/// A key that signs.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    /// Its name.
-    pub(crate) name: String,
     /// The key.
     pub(crate) key: SecretKey,
 }
@@ -90,10 +88,7 @@ impl Resolved {
             (true, None) => found.open(b"")?,
             _ => found.open(&password::find(given, password::Purpose::Open)?)?,
         };
-        Ok(Signer {
-            name: found.name.clone(),
-            key: secret,
-        })
+        Ok(Signer { key: secret })
     }
 }
 
@@ -102,7 +97,6 @@ fn development(wanted: Option<&str>, role: Role, local: bool) -> Result<Signer> 
     let index = dev::wallet_index(name);
     match (local, role, index) {
         (true, Role::Wallet, Some(index)) => Ok(Signer {
-            name: name.to_owned(),
             key: dev::wallet(index)?,
         }),
         _ => refuse!(

@@ -19,7 +19,7 @@ use ledger::State;
 use ledger::receipt::ProvenRecord;
 use protocol::block::Block;
 use protocol::codec::decode_canonical;
-use protocol::digest::{Digest, EvidenceId, JobId, TxId, ValidatorId};
+use protocol::digest::{EvidenceId, JobId, TxId, ValidatorId};
 use protocol::events::Event;
 use protocol::keys::PublicKey;
 use protocol::units::{Amount, Height};
@@ -109,15 +109,12 @@ pub(crate) struct JobHistory {
 /// Who signed a block.
 #[derive(Clone, Debug)]
 pub(crate) struct Signers {
-    /// The height.
-    pub(crate) height: Height,
     /// Their consensus keys.
     pub(crate) keys: Vec<PublicKey>,
 }
 
 #[derive(Debug, Default)]
 struct Books {
-    height: Height,
     txs: HashMap<TxId, Included>,
     jobs: HashMap<JobId, JobHistory>,
     newest_jobs: Vec<JobId>,
@@ -163,11 +160,6 @@ impl History {
 
     fn write(&self) -> RwLockWriteGuard<'_, Books> {
         self.books.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The height up to which everything is entered.
-    pub(crate) fn height(&self) -> Height {
-        self.read().height
     }
 
     /// When the last height was entered, in milliseconds since 1970; 0 before the first.
@@ -274,10 +266,5 @@ impl History {
             .range(..=height)
             .next_back()
             .map(|(_, set)| set.clone())
-    }
-
-    /// Hash of the newest set, for tests of equality.
-    pub(crate) fn set_digest(&self, height: Height) -> Option<Digest> {
-        self.set(height).map(|set| set.digest())
     }
 }

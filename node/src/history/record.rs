@@ -62,7 +62,7 @@ impl History {
             .iter()
             .map(|part| part.signer)
             .collect();
-        books.signers.push_back(Signers { height, keys });
+        books.signers.push_back(Signers { keys });
         if books.signers.len() > SIGNERS_KEPT {
             books.signers.pop_front();
         }
@@ -70,7 +70,6 @@ impl History {
         if books.states.len() > STATES_KEPT {
             books.states.pop_front();
         }
-        books.height = height;
         books.committed_ms = clock::unix_millis();
     }
 

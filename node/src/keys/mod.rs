@@ -31,15 +31,6 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Wallet,
-        Self::Operator,
-        Self::Consensus,
-        Self::Session,
-        Self::Peer,
-    ];
-
     /// Whether the key lives on a node and is never derived from words.
     pub(crate) const fn is_hot(self) -> bool {
         matches!(self, Self::Consensus | Self::Session | Self::Peer)

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use registry::{Entry, REGISTRY, entry};
+pub(crate) use registry::{REGISTRY, entry};
 
 use crate::exit::Exit;
 

@@ -9,6 +9,8 @@
 //! The file is one line of JSON with its keys in one order; binary is the hex of canonical bytes. Any
 //! other byte makes it malformed, so no two files say the same thing.
 
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use protocol::block::Header;

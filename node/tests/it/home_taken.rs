@@ -1,0 +1,71 @@
+//! Goal: one process a home, one process a port; an orderly end is an orderly end.
+
+use crate::node::{Node, home, make_home};
+use crate::{palisade, refused};
+
+#[test]
+fn a_second_process_is_refused_by_the_first_ones_pid() {
+    let node = Node::start();
+    let second = palisade(node.dir.path())
+        .args(["--home", "net/nodes/alice", "node", "run"])
+        .output()
+        .unwrap();
+    let problem = refused(&second, "lock.held", 75);
+    assert!(
+        problem["detail"].as_str().unwrap().contains("process"),
+        "{problem}"
+    );
+
+    let ids = node.client(&["account", "transfer", "client-1", "5PAL"]);
+    assert_eq!(
+        ids.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&ids.stderr)
+    );
+    let shown = node.client(&["account", "show", "client-1"]);
+    let account: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert!(
+        account["balance"].as_str().unwrap().parse::<u64>().unwrap() >= 5_000_000,
+        "{account}"
+    );
+
+    let socket = home(node.dir.path()).join("run/admin.sock");
+    assert!(socket.exists());
+    let api = node.api.clone();
+    assert_eq!(node.stop(), Some(0), "SIGTERM is a graceful stop");
+    assert!(std::net::TcpStream::connect(&api).is_err());
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    make_home(dir.path());
+    let output = palisade(dir.path())
+        .args(["--home", "net/nodes/alice", "node", "run"])
+        .env("PALISADE__API__LISTEN", &address)
+        .output()
+        .unwrap();
+    let problem = refused(&output, "port.taken", 4);
+    assert!(
+        problem["detail"].as_str().unwrap().contains(&address),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_key_without_its_sign_state_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    make_home(dir.path());
+    std::fs::remove_dir_all(home(dir.path()).join("data/sign-state")).unwrap();
+    let run = || {
+        palisade(dir.path())
+            .args(["--home", "net/nodes/alice", "node", "run"])
+            .output()
+            .unwrap()
+    };
+    refused(&run(), "sign_state.missing", 75);
+}

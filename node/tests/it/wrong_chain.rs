@@ -1,0 +1,87 @@
+//! Goal: a home is made for the chain its operator meant, or not at all.
+
+use crate::{refused, run};
+
+const GENESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/genesis.toml");
+const RECEIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/receipt.json");
+
+#[test]
+fn a_wrong_genesis_hash_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let zero = "0".repeat(64);
+    let args = [
+        "--home",
+        "h",
+        "init",
+        "--chain",
+        GENESIS,
+        "--genesis-hash",
+        &zero,
+        "--role",
+        "full",
+    ];
+    let problem = refused(&run(dir.path(), &args), "config.chain", 78);
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("--genesis-hash"),
+        "{problem}"
+    );
+    assert!(!dir.path().join("h").exists());
+
+    let bytes = std::fs::read(GENESIS).unwrap();
+    let hash = protocol::digest::ChainId::of_genesis(&bytes).to_string();
+    let args = [
+        "--home",
+        "h",
+        "init",
+        "--chain",
+        GENESIS,
+        "--genesis-hash",
+        &hash,
+        "--role",
+        "full",
+    ];
+    assert_eq!(run(dir.path(), &args).status.code(), Some(0));
+    refused(&run(dir.path(), &args), "home.exists", 5);
+}
+
+#[test]
+fn receipts_verify_by_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let verify = |file: &str| {
+        let args = [
+            "--output",
+            "json",
+            "verify",
+            "receipt",
+            file,
+            "--genesis",
+            GENESIS,
+        ];
+        let output = run(dir.path(), &args);
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), document)
+    };
+    let (exit, document) = verify(RECEIPT);
+    assert_eq!((exit, &document["ok"]), (Some(0), &serde_json::json!(true)));
+    for part in ["signatures", "certificate", "inclusion", "trust"] {
+        assert_eq!(document[part], true, "{part}");
+    }
+    let text = std::fs::read_to_string(RECEIPT)
+        .unwrap()
+        .replace("\"spec\":\"0", "\"spec\":\"1");
+    std::fs::write(dir.path().join("changed.json"), text).unwrap();
+    let (exit, document) = verify("changed.json");
+    assert_eq!(
+        (exit, &document["ok"]),
+        (Some(8), &serde_json::json!(false))
+    );
+    std::fs::write(dir.path().join("none.json"), "nonsense").unwrap();
+    let (exit, document) = verify("none.json");
+    assert_eq!(
+        (exit, &document["cause"]),
+        (Some(8), &serde_json::json!("malformed"))
+    );
+}
