@@ -19,6 +19,9 @@ const UP_TIMEOUT: Duration = Duration::from_secs(75);
 /// A net is down within this, or something is wrong.
 const DOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Names of nodes that were told to misbehave.
+const LIARS: &str = "liars.json";
+
 /// Whether a net lives on when the command that started it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tie {
@@ -151,8 +154,33 @@ impl Net {
     ///
     /// # Errors
     /// If no net runs.
-    pub fn view(&self, liars: &[String]) -> Result<LiveView<'_>> {
-        Ok(LiveView::new(&self.dir, &self.plan, self.nodes()?, liars))
+    pub fn view(&self) -> Result<LiveView<'_>> {
+        Ok(LiveView::new(
+            &self.dir,
+            &self.plan,
+            self.nodes()?,
+            &self.liars()?,
+        ))
+    }
+
+    /// Nodes that were told to misbehave since the net was made: honest is who never was.
+    ///
+    /// # Errors
+    /// If the list cannot be read.
+    pub fn liars(&self) -> Result<Vec<String>> {
+        Ok(self.dir.read(LIARS)?.unwrap_or_default())
+    }
+
+    /// Remembers that a node was told to misbehave.
+    ///
+    /// # Errors
+    /// If the list cannot be written.
+    pub fn add_liar(&self, node: &str) -> Result<()> {
+        let mut liars = self.liars()?;
+        if !liars.iter().any(|known| known == node) {
+            liars.push(node.to_owned());
+        }
+        self.dir.write(LIARS, &liars)
     }
 
     /// Ends the net; fine if it is down already.

@@ -36,14 +36,23 @@ fn root() -> PathBuf {
 pub(crate) fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("PALISADE_BIN") {
         let path = PathBuf::from(path);
-        return path.canonicalize().with_context(|| format!("PALISADE_BIN={}", path.display()));
+        return path
+            .canonicalize()
+            .with_context(|| format!("PALISADE_BIN={}", path.display()));
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let host = format!("{}-unknown-linux-gnu/release/palisade", std::env::consts::ARCH);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let host = format!(
+        "{}-unknown-linux-gnu/release/palisade",
+        std::env::consts::ARCH
+    );
     let places = [target.join(host), target.join("release/palisade")];
     match places.iter().find_map(|place| place.canonicalize().ok()) {
         Some(found) => Ok(found),
-        None => bail!("no release binary in {}: run `cargo build --release` first, or set PALISADE_BIN", target.display()),
+        None => bail!(
+            "no release binary in {}: run `cargo build --release` first, or set PALISADE_BIN",
+            target.display()
+        ),
     }
 }
 
@@ -77,11 +86,25 @@ impl Bed {
     ///
     /// # Errors
     /// If a command fails; the message is its last line.
-    pub(crate) fn up(binary: &Path, genesis: &str, fund: &[String], node_toml: &str) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("palisade-bench-").tempdir()?;
-        let mut bed = Self { binary: binary.to_owned(), dir, endpoints: Value::Null };
+    pub(crate) fn up(
+        binary: &Path,
+        genesis: &str,
+        fund: &[String],
+        node_toml: &str,
+    ) -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("palisade-bench-")
+            .tempdir()?;
+        let mut bed = Self {
+            binary: binary.to_owned(),
+            dir,
+            endpoints: Value::Null,
+        };
         let names = ["alice", "bob", "carol", "mallory"];
-        let nodes: String = names.iter().map(|name| format!("[node.{name}]\n")).collect();
+        let nodes: String = names
+            .iter()
+            .map(|name| format!("[node.{name}]\n"))
+            .collect();
         let manifest = bed.dir.path().join("net.toml");
         std::fs::write(
             &manifest,
@@ -118,7 +141,11 @@ impl Bed {
         let output = self.command(args).output()?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            bail!("palisade {}: {}", args.join(" "), stderr.lines().last().unwrap_or_default());
+            bail!(
+                "palisade {}: {}",
+                args.join(" "),
+                stderr.lines().last().unwrap_or_default()
+            );
         }
         serde_json::from_slice(&output.stdout).context("no document")
     }
@@ -140,7 +167,9 @@ impl Bed {
     /// If the endpoints are not what they should be.
     pub(crate) fn apis(&self) -> Result<Vec<String>> {
         let nodes = list(&self.endpoints, "nodes")?.iter();
-        nodes.map(|node| Ok(text(node, "api")?.to_owned())).collect()
+        nodes
+            .map(|node| Ok(text(node, "api")?.to_owned()))
+            .collect()
     }
 
     /// The processes of all nodes.
@@ -148,7 +177,10 @@ impl Bed {
     /// # Errors
     /// As [`Self::apis`].
     pub(crate) fn pids(&self) -> Result<Vec<u64>> {
-        list(&self.endpoints, "nodes")?.iter().map(|node| number(node, "pid")).collect()
+        list(&self.endpoints, "nodes")?
+            .iter()
+            .map(|node| number(node, "pid"))
+            .collect()
     }
 
     /// CPU time of all nodes together, in milliseconds.
@@ -171,7 +203,10 @@ impl Bed {
 impl Drop for Bed {
     fn drop(&mut self) {
         // Best effort: the numbers are taken.
-        drop(self.command(&["testnet", "down", "--name", "bench"]).output());
+        drop(
+            self.command(&["testnet", "down", "--name", "bench"])
+                .output(),
+        );
     }
 }
 
@@ -179,8 +214,12 @@ impl Drop for Bed {
 fn merged(below: &str, above: &str) -> Result<String> {
     let mut table: toml::Table = toml::from_str(below)?;
     for (section, values) in toml::from_str::<toml::Table>(above)? {
-        let toml::Value::Table(values) = values else { bail!("{section} is no section") };
-        let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let toml::Value::Table(values) = values else {
+            bail!("{section} is no section")
+        };
+        let entry = table
+            .entry(section)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
         if let toml::Value::Table(known) = entry {
             known.extend(values);
         }
@@ -198,7 +237,10 @@ fn cpu_ms(pid: u64) -> Result<f64> {
 
 fn rss_mib(pid: u64) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS")?;
     let kib: f64 = line.trim_end_matches("kB").trim().parse()?;
     Ok(kib / 1024.0)
 }

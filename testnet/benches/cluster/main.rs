@@ -28,12 +28,20 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     // cargo passes `--bench`; anything unknown is a mistake worth naming.
     let known = ["--bench", "--write", "--quick"];
-    if let Some(unknown) = args.iter().skip(1).find(|arg| !known.contains(&arg.as_str())) {
+    if let Some(unknown) = args
+        .iter()
+        .skip(1)
+        .find(|arg| !known.contains(&arg.as_str()))
+    {
         anyhow::bail!("unknown argument {unknown}: there are --write and --quick");
     }
     let flag = |name: &str| args.iter().any(|arg| arg == name);
     let binary = bed::binary()?;
-    let scale = if flag("--quick") { bed::Scale::Quick } else { bed::Scale::Full };
+    let scale = if flag("--quick") {
+        bed::Scale::Quick
+    } else {
+        bed::Scale::Full
+    };
     let mut report = report::Report::new(machine::describe(&binary)?);
     let verify = verify::measure();
     report.verify(&verify);

@@ -31,7 +31,12 @@ pub(crate) struct Unpaced {
 pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Unpaced> {
     let (idle_rss_mib, idle_cpu_percent) = idle(binary, scale)?;
     // One millisecond is the smallest interval there is: the next height starts at once.
-    let bed = Bed::up(binary, "block_time = \"1ms\"", &[], "[log]\nfilter = \"warn\"\n")?;
+    let bed = Bed::up(
+        binary,
+        "block_time = \"1ms\"",
+        &[],
+        "[log]\nfilter = \"warn\"\n",
+    )?;
     let alice = Api::new(bed.apis()?.swap_remove(0));
     let window = scale.pick(Duration::from_secs(2), Duration::from_secs(6));
     settle(window);
@@ -49,7 +54,13 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Unpaced> {
     let cpu_ms_per_node_height = (bed.cpu_ms()? - cpu) / 4.0 / heights;
     drop(whole);
     heights_per_second.sort_by(f64::total_cmp);
-    Ok(Unpaced { heights_per_second, cpu_ms_per_node_height, rss_mib: bed.rss_mib()?, idle_rss_mib, idle_cpu_percent })
+    Ok(Unpaced {
+        heights_per_second,
+        cpu_ms_per_node_height,
+        rss_mib: bed.rss_mib()?,
+        idle_rss_mib,
+        idle_cpu_percent,
+    })
 }
 
 fn idle(binary: &Path, scale: Scale) -> Result<(Vec<f64>, f64)> {

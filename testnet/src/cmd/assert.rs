@@ -87,7 +87,7 @@ pub(crate) fn assert(
 /// Whether an expression is true at some look within the time; one look for no time.
 pub(crate) fn becomes_true(net: &Net, expression: &Expr, timeout: Duration) -> bool {
     let look = || {
-        let view = net.view(&[]).ok()?;
+        let view = net.view().ok()?;
         (evaluate(expression, &view) == Truth::True).then_some(())
     };
     poll(timeout, look).is_some()

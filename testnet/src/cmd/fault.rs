@@ -71,6 +71,9 @@ pub(crate) fn byzantine(
         return Err(CommandError::config(detail, hint).into());
     }
     net.nodes()?;
+    if wanted.is_some() {
+        net.add_liar(node)?;
+    }
     crate::admin::set_byzantine(&net.dir.home(node), wanted, from_height)?;
     let document = json!({
         "schema": "palisade.testnet-byzantine/1", "node": node, "profile": wanted,

@@ -148,7 +148,7 @@ fn decide(
     } else if expect.always {
         let broken = poll(limit, || {
             submit().ok()?;
-            let view = net.view(&[]).ok()?;
+            let view = net.view().ok()?;
             (evaluate(expression, &view) != Truth::True).then_some(())
         });
         broken.is_none()

@@ -65,7 +65,7 @@ impl Report {
 }
 
 pub(crate) fn report(net: &Net) -> Result<Report> {
-    let view = net.view(&[])?;
+    let view = net.view()?;
     let count = |name: &str, argument: &str| {
         let arguments = if argument.is_empty() {
             vec![]
