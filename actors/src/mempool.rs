@@ -3,7 +3,13 @@
 pub mod actor;
 pub mod pool;
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use protocol::digest::TxId;
+
+/// Submissions of jobs that are remembered.
+const TAKEN_MAX: usize = 4_096;
 
 /// What became of a transaction that was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,4 +25,28 @@ pub enum Admission {
         /// For people: the values that disagree.
         detail: String,
     },
+}
+
+/// The job submissions that came in through this node's API: their clients will ask here for the
+/// output. Ephemeral; a client may ask any other node too.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TakenJobs {
+    ids: Arc<Mutex<VecDeque<TxId>>>,
+}
+
+impl TakenJobs {
+    pub(crate) fn insert(&self, id: TxId) {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.push_back(id);
+        while ids.len() > TAKEN_MAX {
+            ids.pop_front();
+        }
+    }
+
+    pub(crate) fn contains(&self, id: &TxId) -> bool {
+        self.ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
+    }
 }

@@ -50,6 +50,7 @@ use crate::jobs::actor::JobsActor;
 use crate::jobs::effects::{JobsEffects, JobsMetrics};
 use crate::jobs::workflow::{Capacity as JobCapacity, Jobs};
 use crate::mailbox::{Capacity, Mailbox, MailboxMetrics, Outbox, Post};
+use crate::mempool::TakenJobs;
 use crate::mempool::actor::{MempoolActor, MempoolMetrics};
 use crate::network::PublicBlobs;
 use crate::network::actor::{NetworkActor, NetworkParts};
@@ -531,7 +532,7 @@ fn start_actors(
         execution,
         evidence,
     } = boxes;
-    let verified = VerifiedTxs::default();
+    let (verified, taken) = (VerifiedTxs::default(), TakenJobs::default());
     let (first, duty) = (&common.first, &threads.duty);
 
     let actor = StakingActor {
@@ -574,6 +575,7 @@ fn start_actors(
             network: network.0.clone(),
             execution: execution.0.clone(),
             public: common.public.clone(),
+            taken: taken.clone(),
             metrics: metrics.jobs.clone(),
             height: first.height,
         },
@@ -651,6 +653,7 @@ fn start_actors(
     let actor = MempoolActor::new(
         first.clone(),
         verified.clone(),
+        taken,
         consensus.0.clone(),
         network.0.clone(),
         metrics.mempool.clone(),

@@ -36,6 +36,9 @@ impl JobsActor {
         for order in self.effects.seated_by(&committed) {
             self.step(Input::Seated(Box::new(order)));
         }
+        for output in self.effects.outputs_wanted(&committed) {
+            self.step(Input::Answered(output));
+        }
         self.step(Input::Committed {
             height: committed.height,
             events: committed.events,

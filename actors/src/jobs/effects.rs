@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ledger::execution::SeatState;
+use ledger::execution::{Output, SeatState};
 use ledger::jobs::{JobHead, Phase};
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
@@ -21,6 +21,7 @@ use crate::duties::Duties;
 use crate::execution::workflow::Order;
 use crate::jobs::workflow::{Artifact, Intent};
 use crate::mailbox::Outbox;
+use crate::mempool::TakenJobs;
 use crate::network::PublicBlobs;
 use crate::snapshot::Snapshot;
 
@@ -104,6 +105,7 @@ pub(crate) struct JobsEffects {
     pub(crate) network: Outbox<NetworkMail>,
     pub(crate) execution: Outbox<ExecutionMail>,
     pub(crate) public: PublicBlobs,
+    pub(crate) taken: TakenJobs,
     pub(crate) metrics: JobsMetrics,
     pub(crate) height: Height,
 }
@@ -142,6 +144,24 @@ impl JobsEffects {
             }
         }
         orders
+    }
+
+    /// Outputs of jobs that ended at this height and came in through this node: their clients will
+    /// ask here.
+    pub(crate) fn outputs_wanted(&self, committed: &DomainEvents) -> Vec<Artifact> {
+        let state = &committed.snapshot.state;
+        let ended = |event: &Event| match event {
+            Event::Settled { job, .. } | Event::Resolved { job, .. } => Some(*job),
+            _ => None,
+        };
+        let jobs = committed.events.iter().filter_map(ended);
+        jobs.filter(|job| {
+            state
+                .submitted_by(job)
+                .is_some_and(|tx| self.taken.contains(&tx))
+        })
+        .filter_map(|job| output_of(&committed.snapshot, job))
+        .collect()
     }
 
     /// Every seat of ours that is still open.
@@ -205,11 +225,35 @@ impl JobsEffects {
                     Artifact::Input(_) => {
                         decode_canonical::<InputManifest>(&bytes).map(|input| input.bundle)
                     }
+                    Artifact::Output { .. } => continue,
                 };
                 keys.extend(file.map(|file| file.sha256).ok());
             }
         }
         let _pinned_next_time = self.duties.storage.pin_blobs(keys);
+    }
+}
+
+/// The blob that the agreed answer of a job names, if it is one.
+fn output_of(snapshot: &Snapshot, job: JobId) -> Option<Artifact> {
+    let state = &snapshot.state;
+    let head = state.jobs.get(&job)?;
+    let answer = head.answer?;
+    let reveal_of = |seat| {
+        let place = SeatRef {
+            job,
+            attempt: head.attempt,
+            seat,
+        };
+        match state.seats.get(&place)?.state {
+            SeatState::Revealed(reveal) if reveal.result_root == answer.result_root => Some(reveal),
+            _ => None,
+        }
+    };
+    let seats = (0_u16..).zip(&head.seats).map(|(seat, _)| seat);
+    match seats.filter_map(reveal_of).next()?.output {
+        Output::Blob { sha256, size } => Some(Artifact::Output { sha256, size }),
+        Output::Code(_) => None,
     }
 }
 

@@ -28,21 +28,29 @@ use protocol::units::Height;
 
 use crate::execution::workflow::{CANCEL_BLOCKS, Order};
 
-/// What is fetched by its root: a manifest, then the file it names.
+/// What is fetched from peers: a manifest by its root, then the file it names; or an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Artifact {
     /// A model.
     Model(Digest),
     /// A job's input.
     Input(Digest),
+    /// A job's output, which has no manifest.
+    Output {
+        /// SHA-256 of the blob.
+        sha256: Digest,
+        /// Its length in bytes.
+        size: u64,
+    },
 }
 
 impl Artifact {
-    /// The manifest's root.
+    /// The key it is asked for by: the manifest's root, or the hash of the output.
     #[must_use]
     pub const fn root(&self) -> Digest {
         match self {
             Self::Model(root) | Self::Input(root) => *root,
+            Self::Output { sha256, .. } => *sha256,
         }
     }
 }
@@ -61,6 +69,8 @@ pub enum Capacity {
 pub enum Input {
     /// This validator sits: by an event, or found in the snapshot at start.
     Seated(Box<Order>),
+    /// A job that this node took from its client has an output that is not inline.
+    Answered(Artifact),
     /// From network: all of an artifact is here, or nobody has it.
     Fetched {
         /// Which.
@@ -148,6 +158,7 @@ impl Jobs {
     pub fn step(&mut self, input: Input) -> Vec<Intent> {
         match input {
             Input::Seated(order) => self.seated(*order),
+            Input::Answered(output) => vec![Intent::Fetch(output)],
             Input::Fetched { artifact, held } => self.fetched(artifact, held),
             Input::Finished(seat) => {
                 self.duties.remove(&seat);

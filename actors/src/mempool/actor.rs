@@ -9,12 +9,12 @@ use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use protocol::digest::{Address, ChainId, TxId};
 use protocol::signed::Verified;
-use protocol::tx::Tx;
+use protocol::tx::{Tx, TxKind};
 
 use crate::catalogue::{ConsensusMail, MempoolMail, NetworkMail};
 use crate::mailbox::{Outbox, Receive};
-use crate::mempool::Admission;
 use crate::mempool::pool::{AccountView, Pool};
+use crate::mempool::{Admission, TakenJobs};
 use crate::snapshot::Snapshot;
 use crate::verified::VerifiedTxs;
 
@@ -91,6 +91,9 @@ pub(crate) struct MempoolActor {
     chain: ChainId,
     snapshot: Arc<Snapshot>,
     verified: VerifiedTxs,
+    taken: TakenJobs,
+    /// Ephemeral, like the pool.
+    early: Early<Source>,
     consensus: Outbox<ConsensusMail>,
     network: Outbox<NetworkMail>,
     metrics: MempoolMetrics,
@@ -100,6 +103,7 @@ impl MempoolActor {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         verified: VerifiedTxs,
+        taken: TakenJobs,
         consensus: Outbox<ConsensusMail>,
         network: Outbox<NetworkMail>,
         metrics: MempoolMetrics,
@@ -110,6 +114,8 @@ impl MempoolActor {
             chain,
             snapshot,
             verified,
+            taken,
+            early: Early::new(),
             consensus,
             network,
             metrics,
@@ -117,9 +123,19 @@ impl MempoolActor {
     }
 
     fn offer(&mut self, tx: Verified<Tx>, source: Source) -> Admission {
-        let admission = self.try_offer(tx, source);
+        self.offer_since(self.snapshot.height, tx, source)
+    }
+
+    /// Offers what came at a height; what is too early is kept for the next block.
+    fn offer_since(&mut self, came: Height, tx: Verified<Tx>, source: Source) -> Admission {
+        let admission = self.try_offer(tx.clone(), source);
         self.metrics.count(source, &admission);
         self.count_waiting();
+        if let Admission::Refused { code, .. } = &admission
+            && Early::<Source>::is_early(tx.message(), code)
+        {
+            self.early.keep(came, tx, source);
+        }
         admission
     }
 
@@ -148,6 +164,9 @@ impl MempoolActor {
         {
             Ok(id) => {
                 self.verified.insert(&tx.to_bytes(), tx.clone());
+                if source == Source::Api && tx.message().body.kind() == TxKind::SubmitJob {
+                    self.taken.insert(id);
+                }
                 // What a peer relayed the network forwards by itself.
                 if source != Source::Peer {
                     let signed = Arc::new(Verified::clone(&tx).into_signed());
@@ -170,6 +189,9 @@ impl MempoolActor {
         self.pool
             .advance(snapshot.height.next(), |address| view_of(state, address));
         self.snapshot = snapshot;
+        for (came, tx, source) in self.early.take(self.snapshot.height) {
+            self.offer_since(came, tx, source);
+        }
         self.count_waiting();
     }
 

@@ -164,7 +164,8 @@ impl NetworkActor {
     }
 
     fn put(&self, artifact: Artifact, key: Digest, bytes: Vec<u8>) {
-        if key == artifact.root() {
+        let is_manifest = key == artifact.root() && !matches!(artifact, Artifact::Output { .. });
+        if is_manifest {
             // A manifest that is not stored is fetched again when the run needs it.
             let _not_taken = self.parts.storage.put_blob(key, bytes, Box::new(|_| ()));
             return;

@@ -26,12 +26,16 @@ use std::collections::BTreeMap;
 use net::{BlobRequest, PeerId};
 use protocol::codec::decode_canonical;
 use protocol::digest::{Digest, sha256};
+use protocol::limits::OUTPUT_BYTES_MAX;
 use protocol::manifest::{CHUNK_BYTES, FileDigest, InputManifest, ModelManifest};
 
 use crate::jobs::workflow::Artifact;
 
 /// Requests under way to one peer.
 const PER_PEER_MAX: usize = 4;
+/// Bytes asked for at once.
+const CHUNK: u64 = 256 << 10;
+const _: () = assert!(CHUNK_BYTES == 256 << 10);
 /// Requests under way in all.
 const IN_FLIGHT_MAX: usize = 16;
 /// How often the whole list of peers is tried for one piece.
@@ -63,8 +67,17 @@ enum Stage {
     ReadingManifest,
     AskingManifest,
     CheckingFile(FileDigest),
-    AskingChunks { file: FileDigest, unstored: usize },
+    AskingChunks {
+        file: FileDigest,
+        unstored: usize,
+    },
     Assembling,
+    /// An output: no manifest names its chunks, so they are checked together.
+    AskingWhole {
+        got: BTreeMap<u64, Vec<u8>>,
+        rounds: usize,
+    },
+    StoringWhole,
 }
 
 /// One piece that is being asked for.
@@ -108,6 +121,14 @@ impl Fetcher {
     ) -> Vec<Action> {
         if !matches!(self.wanted.get(&artifact), Some(Stage::ReadingManifest)) {
             return Vec::new();
+        }
+        if let Artifact::Output { size, .. } = artifact {
+            return match bytes {
+                Some(_) => self.done(artifact, true),
+                // The size is a stranger's claim, even if the chain carries it.
+                None if size > OUTPUT_BYTES_MAX => self.done(artifact, false),
+                None => self.ask_whole(artifact, size, 0),
+            };
         }
         match bytes.and_then(|bytes| file_of(&artifact, &bytes)) {
             Some(file) => self.check_file(artifact, file),
@@ -155,7 +176,7 @@ impl Fetcher {
                 self.pieces.insert((file.sha256, offset), piece);
                 unstored = unstored.saturating_add(1);
             }
-            offset = offset.saturating_add(u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX));
+            offset = offset.saturating_add(CHUNK);
         }
         self.wanted
             .insert(artifact, Stage::AskingChunks { file, unstored });
@@ -183,6 +204,9 @@ impl Fetcher {
         let Some(bytes) = bytes else {
             return self.ask();
         };
+        if let Artifact::Output { sha256, size } = artifact {
+            return self.whole_arrived(artifact, (sha256, size), request.offset, peer, bytes);
+        }
         let good = match chunk {
             Some(chunk) => sha256(&bytes) == chunk,
             None => file_of(&artifact, &bytes).is_some(),
@@ -215,6 +239,9 @@ impl Fetcher {
 
     /// A chunk is on disk, or could not be stored.
     pub(crate) fn stored(&mut self, artifact: Artifact, stored: bool) -> Vec<Action> {
+        if matches!(self.wanted.get(&artifact), Some(Stage::StoringWhole)) {
+            return self.done(artifact, stored);
+        }
         let Some(Stage::AskingChunks { file, unstored }) = self.wanted.get_mut(&artifact) else {
             return Vec::new();
         };
@@ -241,6 +268,61 @@ impl Fetcher {
     /// Asks again what nobody was asked for.
     pub(crate) fn retry(&mut self) -> Vec<Action> {
         self.ask()
+    }
+
+    fn ask_whole(&mut self, artifact: Artifact, size: u64, rounds: usize) -> Vec<Action> {
+        if rounds >= ROUNDS_MAX {
+            return self.done(artifact, false);
+        }
+        let got = BTreeMap::new();
+        self.wanted
+            .insert(artifact, Stage::AskingWhole { got, rounds });
+        let mut offset: u64 = 0;
+        while offset < size {
+            // Another round begins with another peer: one of the last lied.
+            let piece = Piece {
+                artifact,
+                chunk: None,
+                asked: None,
+                tries: rounds,
+            };
+            self.pieces.insert((artifact.root(), offset), piece);
+            offset = offset.saturating_add(CHUNK);
+        }
+        self.ask()
+    }
+
+    fn whole_arrived(
+        &mut self,
+        artifact: Artifact,
+        (hash, size): (Digest, u64),
+        offset: u64,
+        peer: PeerId,
+        bytes: Vec<u8>,
+    ) -> Vec<Action> {
+        let expected = size.saturating_sub(offset).min(CHUNK);
+        if u64::try_from(bytes.len()) != Ok(expected) {
+            let mut actions = vec![Action::Report(peer)];
+            actions.extend(self.ask());
+            return actions;
+        }
+        self.pieces.remove(&(hash, offset));
+        let Some(Stage::AskingWhole { got, rounds }) = self.wanted.get_mut(&artifact) else {
+            return self.ask();
+        };
+        got.insert(offset, bytes);
+        let rounds = *rounds;
+        if self.pieces.values().any(|piece| piece.artifact == artifact) {
+            return self.ask();
+        }
+        let whole: Vec<u8> = std::mem::take(got).into_values().flatten().collect();
+        if sha256(&whole) != hash {
+            return self.ask_whole(artifact, size, rounds.saturating_add(1));
+        }
+        self.wanted.insert(artifact, Stage::StoringWhole);
+        let mut actions = vec![Action::Put(artifact, hash, whole)];
+        actions.extend(self.ask());
+        actions
     }
 
     fn check_file(&mut self, artifact: Artifact, file: FileDigest) -> Vec<Action> {
@@ -332,6 +414,7 @@ pub(crate) fn file_of(artifact: &Artifact, manifest: &[u8]) -> Option<FileDigest
             let input: InputManifest = decode_canonical(manifest).ok()?;
             (input.root() == *root && input.check().is_ok()).then_some(input.bundle)
         }
+        Artifact::Output { .. } => None,
     }
 }
 

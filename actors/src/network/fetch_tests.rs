@@ -154,3 +154,51 @@ fn nobody_to_ask_ends_too() {
     }
     assert_eq!(actions, [Action::Done(artifact, false)]);
 }
+
+#[test]
+fn an_absurd_output_is_not_asked_for() {
+    let artifact = Artifact::Output {
+        sha256: sha256(b"claimed"),
+        size: u64::MAX,
+    };
+    let mut fetcher = Fetcher::default();
+    fetcher.set_peers(vec![peer()]);
+    fetcher.want(artifact);
+    assert_eq!(
+        fetcher.manifest_read(artifact, None),
+        [Action::Done(artifact, false)]
+    );
+}
+
+/// An output has no manifest: its pieces are checked together, and a lie costs a round.
+#[test]
+fn an_output_is_checked_as_a_whole() {
+    let (.., bytes) = input();
+    let size = u64::try_from(bytes.len()).unwrap();
+    let artifact = Artifact::Output {
+        sha256: sha256(&bytes),
+        size,
+    };
+    let (liar, good) = (peer(), peer());
+    let mut fetcher = Fetcher::default();
+    fetcher.set_peers(vec![liar, good]);
+    fetcher.want(artifact);
+    let ask = |peer| [0, 1, 2].map(|at| Action::Request(peer, request(artifact.root(), at)));
+    assert_eq!(fetcher.manifest_read(artifact, None), ask(liar));
+    let mut wrong = bytes.clone();
+    wrong[5] ^= 1;
+    fetcher.arrived(liar, request(artifact.root(), 0), Some(chunk(&wrong, 0)));
+    fetcher.arrived(liar, request(artifact.root(), 1), Some(chunk(&bytes, 1)));
+    let again = fetcher.arrived(liar, request(artifact.root(), 2), Some(chunk(&bytes, 2)));
+    assert_eq!(again, ask(good), "the next round begins with another peer");
+    let short = fetcher.arrived(good, request(artifact.root(), 2), Some(chunk(&bytes, 1)));
+    assert_eq!(short[0], Action::Report(good));
+    fetcher.arrived(good, request(artifact.root(), 0), Some(chunk(&bytes, 0)));
+    fetcher.arrived(good, request(artifact.root(), 1), Some(chunk(&bytes, 1)));
+    let put = fetcher.arrived(liar, request(artifact.root(), 2), Some(chunk(&bytes, 2)));
+    assert_eq!(put, [Action::Put(artifact, sha256(&bytes), bytes)]);
+    assert_eq!(
+        fetcher.stored(artifact, true),
+        [Action::Done(artifact, true)]
+    );
+}

@@ -21,10 +21,16 @@ fn long_blocks_travel_apart() {
     let to = Address([9; 20]);
     for nonce in 0..EACH {
         for seed in 1..=WALLETS {
-            let body = TxBody::Transfer(Transfer { to, amount: Amount(1) });
+            let body = TxBody::Transfer(Transfer {
+                to,
+                amount: Amount(1),
+            });
             let index = usize::from(seed) % 2;
             let admission = cluster.submit_at(index, &wallet(seed), nonce, body);
-            assert!(matches!(admission, Admission::Admitted(_)), "{seed} {nonce} {admission:?}");
+            assert!(
+                matches!(admission, Admission::Admitted(_)),
+                "{seed} {nonce} {admission:?}"
+            );
         }
     }
     cluster.start_node(2);
@@ -36,8 +42,18 @@ fn long_blocks_travel_apart() {
     cluster.assert_agreement();
     let tip = cluster.node(0).snapshot().height;
     let longest = (1..=tip.0)
-        .filter_map(|height| cluster.node(0).storage().blocks().block(Height(height)).unwrap())
+        .filter_map(|height| {
+            cluster
+                .node(0)
+                .storage()
+                .blocks()
+                .block(Height(height))
+                .unwrap()
+        })
         .map(|stored| stored.block.len())
         .max();
-    assert!(longest > Some(INLINE_BYTES), "the longest block has {longest:?} bytes");
+    assert!(
+        longest > Some(INLINE_BYTES),
+        "the longest block has {longest:?} bytes"
+    );
 }

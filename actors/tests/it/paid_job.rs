@@ -2,6 +2,7 @@
 //! committee, seats commit and reveal, escrow pays them.
 
 use actors::mempool::Admission;
+use ledger::execution::{Output, Reveal, SeatState};
 use protocol::codec::encode;
 use protocol::events::Event;
 use protocol::job::{JobParams, JobSpec, Outcome};
@@ -70,7 +71,11 @@ fn put(cluster: &Cluster, index: usize, file: &[u8], manifest: Vec<u8>) {
 
 /// Submits a job to the first node and gives the payment that was locked for it.
 pub(crate) fn submit(cluster: &Cluster) -> Amount {
-    let (file, bundle) = (model_file(), [1, 2, 3, 4]);
+    submit_with(cluster, [1, 2, 3, 4])
+}
+
+fn submit_with(cluster: &Cluster, bundle: [u8; 4]) -> Amount {
+    let file = model_file();
     let (model, input) = (model(&file), input(&bundle));
     put(cluster, 0, &file, encode(&model));
     put(cluster, 0, &bundle, encode(&input));
@@ -117,4 +122,40 @@ fn a_job_is_run_revealed_and_paid() {
     assert_eq!(amounts.held, Amount::ZERO);
     assert!(amounts.paid > Amount::ZERO && amounts.refunded > Amount::ZERO);
     cluster.assert_agreement();
+}
+
+/// A long output is a blob that only the seats have; the node that took the job fetches it, for
+/// that is where its client will ask.
+#[test]
+fn the_node_that_took_the_job_fetches_a_long_output() {
+    let cluster = Cluster::start(4);
+    cluster.wait_height(2);
+    let own = cluster.validator(0);
+    for round in 1..=8 {
+        submit_with(&cluster, [255, 2, 3, round]);
+        let settled = |event: &Event| matches!(event, Event::Settled { .. });
+        cluster.wait_events(1, "another job settled", usize::from(round), settled);
+        let snapshot = cluster.node(1).snapshot();
+        let apart = snapshot.state.jobs.iter().find(|(_, head)| {
+            head.phase.is_end() && head.seats.iter().all(|holder| holder.validator != own)
+        });
+        let Some((job, head)) = apart else { continue };
+        let seat = protocol::job::SeatRef {
+            job: *job,
+            attempt: head.attempt,
+            seat: 0,
+        };
+        let SeatState::Revealed(Reveal {
+            output: Output::Blob { sha256, size },
+            ..
+        }) = snapshot.state.seats.get(&seat).unwrap().state
+        else {
+            panic!("a long output is a blob");
+        };
+        let node = cluster.node(0);
+        let held = || actors::blobs::length(node.storage(), sha256);
+        cluster.wait(0, "the output", |_| held() == Some(size));
+        return;
+    }
+    panic!("the first node sat in every committee");
 }
