@@ -10,9 +10,11 @@ use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use protocol::digest::{Address, ChainId, TxId};
 use protocol::signed::Verified;
 use protocol::tx::{Tx, TxKind};
+use protocol::units::Height;
 
 use crate::catalogue::{ConsensusMail, MempoolMail, NetworkMail};
 use crate::mailbox::{Outbox, Receive};
+use crate::mempool::early::Early;
 use crate::mempool::pool::{AccountView, Pool};
 use crate::mempool::{Admission, TakenJobs};
 use crate::snapshot::Snapshot;
