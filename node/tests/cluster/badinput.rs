@@ -41,7 +41,10 @@ fn wrong_transactions_are_refused_and_change_nothing() {
             "{what}: {answer:?}"
         );
         for member in ["type", "title", "detail", "hint", "request_id"] {
-            assert!(answer.body[member].is_string(), "{what}: no {member} in {answer:?}");
+            assert!(
+                answer.body[member].is_string(),
+                "{what}: no {member} in {answer:?}"
+            );
         }
     }
     // Blocks go on, and nothing of it is in them.
@@ -62,7 +65,10 @@ fn wait_included(net: &Cluster, id: &str) {
 /// Where all money is, and the sender's nonce. Blocks without transactions move none of it.
 fn ledger(net: &Cluster) -> (Value, Value) {
     let chain = net.ask("alice", &["chain", "show"]);
-    (chain["compartments"].clone(), net.ask("alice", &["account", "show", "client-0"]))
+    (
+        chain["compartments"].clone(),
+        net.ask("alice", &["account", "show", "client-0"]),
+    )
 }
 
 fn cases(client: &Client, used: &[u8]) -> Vec<Case> {
@@ -84,21 +90,52 @@ fn cases(client: &Client, used: &[u8]) -> Vec<Case> {
     let stranger = SecretKey::from_bytes(&[7; 32]).unwrap();
     let foreign = Signed::sign(right.clone(), &stranger, &client.chain).to_bytes();
     let to = Address([1; 20]);
-    let rich = TxBody::Transfer(Transfer { to, amount: Amount(u64::MAX / 2) });
-    let zero = TxBody::Transfer(Transfer { to, amount: Amount(0) });
+    let rich = TxBody::Transfer(Transfer {
+        to,
+        amount: Amount(u64::MAX / 2),
+    });
+    let zero = TxBody::Transfer(Transfer {
+        to,
+        amount: Amount(0),
+    });
     let far = right.valid_until.0 + VALID_UNTIL_BLOCKS_MAX + 1_000;
     vec![
         ("nothing", Vec::new(), 400, "tx.malformed"),
         ("noise", vec![1; 200], 400, "tx.malformed"),
-        ("half of it", valid[..valid.len() / 2].to_vec(), 400, "tx.malformed"),
+        (
+            "half of it",
+            valid[..valid.len() / 2].to_vec(),
+            400,
+            "tx.malformed",
+        ),
         ("a byte too many", longer, 400, "tx.malformed"),
-        ("another version", with(&|tx| tx.version = 9), 422, "tx.version"),
-        ("too long", vec![1; SIGNED_TX_BYTES_MAX + 1], 422, "tx.too_long"),
-        ("longer than the route takes", vec![1; 40 << 10], 413, "api.body_too_large"),
+        (
+            "another version",
+            with(&|tx| tx.version = 9),
+            422,
+            "tx.version",
+        ),
+        (
+            "too long",
+            vec![1; SIGNED_TX_BYTES_MAX + 1],
+            422,
+            "tx.too_long",
+        ),
+        (
+            "longer than the route takes",
+            vec![1; 40 << 10],
+            413,
+            "api.body_too_large",
+        ),
         ("one bit flipped", flipped, 422, "tx.bad_signature"),
         ("no signature", unsigned, 422, "tx.bad_signature"),
         ("a high S", high_s(&valid), 422, "tx.bad_signature"),
-        ("somebody else's signature", foreign, 422, "tx.bad_signature"),
+        (
+            "somebody else's signature",
+            foreign,
+            422,
+            "tx.bad_signature",
+        ),
         (
             "signed for another chain",
             Signed::sign(right.clone(), &client.key, &other_chain).to_bytes(),
@@ -106,12 +143,42 @@ fn cases(client: &Client, used: &[u8]) -> Vec<Case> {
             "tx.bad_signature",
         ),
         ("replayed", used.to_vec(), 422, "tx.stale_nonce"),
-        ("a nonce far ahead", with(&|tx| tx.nonce += 100), 422, "tx.nonce_gap"),
-        ("too small a fee", with(&|tx| tx.fee = Amount(1)), 422, "tx.fee_too_low"),
-        ("more than there is", with(&|tx| tx.body = rich.clone()), 422, "tx.insufficient_balance"),
-        ("nothing to move", with(&|tx| tx.body = zero.clone()), 422, "tx.zero_amount"),
-        ("over already", with(&|tx| tx.valid_until = Height(1)), 422, "tx.expired"),
-        ("valid for too long", with(&|tx| tx.valid_until = Height(far)), 422, "tx.valid_until"),
+        (
+            "a nonce far ahead",
+            with(&|tx| tx.nonce += 100),
+            422,
+            "tx.nonce_gap",
+        ),
+        (
+            "too small a fee",
+            with(&|tx| tx.fee = Amount(1)),
+            422,
+            "tx.fee_too_low",
+        ),
+        (
+            "more than there is",
+            with(&|tx| tx.body = rich.clone()),
+            422,
+            "tx.insufficient_balance",
+        ),
+        (
+            "nothing to move",
+            with(&|tx| tx.body = zero.clone()),
+            422,
+            "tx.zero_amount",
+        ),
+        (
+            "over already",
+            with(&|tx| tx.valid_until = Height(1)),
+            422,
+            "tx.expired",
+        ),
+        (
+            "valid for too long",
+            with(&|tx| tx.valid_until = Height(far)),
+            422,
+            "tx.valid_until",
+        ),
     ]
 }
 
@@ -135,16 +202,27 @@ fn high_s(bytes: &[u8]) -> Vec<u8> {
 fn the_client_says_the_same(net: &Cluster, client: &Client, used: &[u8]) {
     let file = net.cli.path("tx.bin");
     std::fs::write(&file, used).unwrap();
-    net.try_ask("alice", &["tx", "send", arg(&file)]).refused(5, "tx.stale_nonce");
+    net.try_ask("alice", &["tx", "send", arg(&file)])
+        .refused(5, "tx.stale_nonce");
     std::fs::write(&file, b"noise").unwrap();
-    net.try_ask("alice", &["tx", "send", arg(&file)]).refused(5, "tx.malformed");
+    net.try_ask("alice", &["tx", "send", arg(&file)])
+        .refused(5, "tx.malformed");
     let nobody = "0".repeat(64);
-    net.try_ask("alice", &["tx", "show", &nobody]).refused(3, "tx.unknown");
-    net.try_ask("alice", &["job", "show", &nobody]).refused(3, "job.unknown");
+    net.try_ask("alice", &["tx", "show", &nobody])
+        .refused(3, "tx.unknown");
+    net.try_ask("alice", &["job", "show", &nobody])
+        .refused(3, "job.unknown");
     let too_much = ["account", "transfer", "client-1", "100000000PAL"];
-    net.try_ask("alice", &too_much).refused(5, "tx.insufficient_balance");
-    assert_eq!(net.try_ask("alice", &["account", "transfer", "client-1", "1e3"]).code, 2);
-    let unreachable = net.cli.run(&["--api", "http://127.0.0.1:1", "chain", "show"]);
+    net.try_ask("alice", &too_much)
+        .refused(5, "tx.insufficient_balance");
+    assert_eq!(
+        net.try_ask("alice", &["account", "transfer", "client-1", "1e3"])
+            .code,
+        2
+    );
+    let unreachable = net
+        .cli
+        .run(&["--api", "http://127.0.0.1:1", "chain", "show"]);
     unreachable.refused(4, "api.unreachable");
     assert!(number(&net.ask("alice", &["account", "show", "client-0"])["nonce"]) <= client.nonce());
 }
@@ -161,23 +239,50 @@ fn wrong_manifests_are_refused_by_place() {
                  [[expect]]\nthat = \"slashed(mallory, wrong_result)\"\n";
     let cases: [(&str, &str, &[&str]); 8] = [
         ("[genesis]", "[genesys]", &["genesys", "2"]),
-        ("wrong-result", "wrong-resul", &["wrong-resul", "did you mean `wrong-result`"]),
+        (
+            "wrong-result",
+            "wrong-resul",
+            &["wrong-resul", "did you mean `wrong-result`"],
+        ),
         ("palisade-local-1", "mainnet", &["palisade-local-"]),
         ("\"1000 PAL\"", "\"0 PAL\"", &["alice", "bond"]),
         ("k = 3", "kk = 3", &["kk"]),
-        ("slashed(mallory", "slashed(malory", &["malory", "did you mean `mallory`"]),
-        ("wrong_result)", "wrong_reslt)", &["wrong_reslt", "wrong_result"]),
-        ("[node.bob]", "[node.bob]\nstart_at = 9", &["third of the stake"]),
+        (
+            "slashed(mallory",
+            "slashed(malory",
+            &["malory", "did you mean `mallory`"],
+        ),
+        (
+            "wrong_result)",
+            "wrong_reslt)",
+            &["wrong_reslt", "wrong_result"],
+        ),
+        (
+            "[node.bob]",
+            "[node.bob]\nstart_at = 9",
+            &["third of the stake"],
+        ),
     ];
     for (from, to, named) in cases {
         let file = cli.path("net.toml");
         std::fs::write(&file, right.replace(from, to)).unwrap();
-        let ran = cli.run(&["testnet", "up", "--detach", "--name", "wrong", "-f", arg(&file)]);
+        let ran = cli.run(&[
+            "testnet",
+            "up",
+            "--detach",
+            "--name",
+            "wrong",
+            "-f",
+            arg(&file),
+        ]);
         let said = ran.refused(78, "testnet.config");
         for word in named {
             assert!(said.contains(word), "{to}: {word} is not in {said:?}");
         }
-        assert!(!cli.path("palisade-testnet/wrong").exists(), "{to}: something was written");
+        assert!(
+            !cli.path("palisade-testnet/wrong").exists(),
+            "{to}: something was written"
+        );
     }
     let missing = cli.run(&["testnet", "up", "--detach", "-f", "nowhere.toml"]);
     missing.refused(3, "testnet.not_found");
@@ -201,7 +306,10 @@ fn wrong_configuration_is_refused_by_line() {
     let line = right.lines().count() + 2;
     let said = check(&format!("{right}\n[lgo]\nlevel = 3\n")).refused(78, "config.invalid");
     assert!(said.contains("lgo") && said.contains("node.toml"), "{said}");
-    assert!(said.contains(&format!(":{line}:")), "line {line} is not in {said:?}");
+    assert!(
+        said.contains(&format!(":{line}:")),
+        "line {line} is not in {said:?}"
+    );
     let said = check(&right.replace("moniker", "monicker")).refused(78, "config.invalid");
     assert!(said.contains("monicker"), "{said}");
     let open = right.replacen("listen = \"127.0.0.1:0\"", "listen = \"0.0.0.0:8645\"", 1);
@@ -209,7 +317,10 @@ fn wrong_configuration_is_refused_by_line() {
     check(&open).refused(78, "config.plain");
 
     std::fs::write(&file, &right).unwrap();
-    let run = cli.command(&["--home", arg(&home), "node", "run"]).env("PALISADE__NODE__MONICER", "x").output();
+    let run = cli
+        .command(&["--home", arg(&home), "node", "run"])
+        .env("PALISADE__NODE__MONICER", "x")
+        .output();
     let ran = crate::cli::Ran::from(run.unwrap());
     let said = ran.refused(78, "config.invalid");
     assert!(said.contains("MONICER"), "{said}");
@@ -223,12 +334,21 @@ fn a_taken_port_is_named_with_its_holder() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port().to_string();
     for flag in ["--api-port", "--metrics-port"] {
-        let ran = cli.run(&["testnet", "up", "--detach", "--name", "taken", "--fresh", flag, &port]);
+        let ran = cli.run(&[
+            "testnet", "up", "--detach", "--name", "taken", "--fresh", flag, &port,
+        ]);
         let said = ran.refused(4, "testnet.unavailable");
         assert!(said.contains(&port), "{flag}: {said}");
-        assert!(said.contains(&format!("pid {}", std::process::id())), "{flag}: {said}");
+        assert!(
+            said.contains(&format!("pid {}", std::process::id())),
+            "{flag}: {said}"
+        );
         let status = cli.run(&["testnet", "status", "--name", "taken"]);
-        assert_eq!(status.code, 4, "{flag}: something runs: {}", status.document);
+        assert_eq!(
+            status.code, 4,
+            "{flag}: something runs: {}",
+            status.document
+        );
     }
 }
 
@@ -237,22 +357,36 @@ fn a_taken_port_is_named_with_its_holder() {
 fn wrong_names_and_a_second_up() {
     let net = Cluster::up("names");
     let pid = number(&net.endpoints["supervisor_pid"]).to_string();
-    let said = net.try_testnet("up", &["--detach"]).refused(4, "testnet.unavailable");
+    let said = net
+        .try_testnet("up", &["--detach"])
+        .refused(4, "testnet.unavailable");
     assert!(said.contains(&pid), "pid {pid} is not in {said:?}");
 
-    let said = net.try_testnet("byzantine", &["mallory", "double-vot"]).refused(78, "testnet.config");
+    let said = net
+        .try_testnet("byzantine", &["mallory", "double-vot"])
+        .refused(78, "testnet.config");
     assert!(said.contains("`double-vote`"), "{said}");
-    let said = net.try_testnet("byzantine", &["malory", "flood"]).refused(3, "testnet.not_found");
+    let said = net
+        .try_testnet("byzantine", &["malory", "flood"])
+        .refused(3, "testnet.not_found");
     assert!(said.contains("mallory"), "{said}");
-    let said = net.try_testnet("fault", &["kill", "dave"]).refused(3, "testnet.not_found");
+    let said = net
+        .try_testnet("fault", &["kill", "dave"])
+        .refused(3, "testnet.not_found");
     assert!(said.contains("alice, bob, carol, mallory"), "{said}");
     assert_eq!(net.try_testnet("fault", &["murder", "bob"]).code, 2);
-    let said = net.try_testnet("assert", &["jaild(bob)"]).refused(78, "testnet.config");
+    let said = net
+        .try_testnet("assert", &["jaild(bob)"])
+        .refused(78, "testnet.config");
     assert!(said.contains("jailed"), "{said}");
-    let said = net.try_testnet("wait", &["height >"]).refused(78, "testnet.config");
+    let said = net
+        .try_testnet("wait", &["height >"])
+        .refused(78, "testnet.config");
     assert!(!said.is_empty());
-    net.try_testnet("wait", &["height > 1000000", "--timeout", "1s"]).refused(4, "testnet.timeout");
-    net.try_testnet("assert", &["height > 1000000"]).refused(8, "testnet.false");
+    net.try_testnet("wait", &["height > 1000000", "--timeout", "1s"])
+        .refused(4, "testnet.timeout");
+    net.try_testnet("assert", &["height > 1000000"])
+        .refused(8, "testnet.false");
     let nobody = net.cli.run(&["testnet", "status", "--name", "nobody"]);
     nobody.refused(3, "testnet.not_found");
     let job = net.try_ask("alice", &["model", "show", "no-such-model"]);

@@ -27,11 +27,21 @@ pub(crate) struct Ran {
 
 impl Cli {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("palisade-cluster-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("palisade-cluster-")
+            .tempdir()
+            .unwrap();
         // A net starts nodes from its own binary: a build meanwhile must not take it away. Where the
         // folder lies on another disk there is no second name for the file, and it is used in place.
-        let (built, own) = (PathBuf::from(env!("CARGO_BIN_EXE_palisade")), dir.path().join("palisade"));
-        let binary = if std::fs::hard_link(&built, &own).is_ok() { own } else { built };
+        let (built, own) = (
+            PathBuf::from(env!("CARGO_BIN_EXE_palisade")),
+            dir.path().join("palisade"),
+        );
+        let binary = if std::fs::hard_link(&built, &own).is_ok() {
+            own
+        } else {
+            built
+        };
         Self { dir, binary }
     }
 
@@ -66,7 +76,11 @@ impl Cli {
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let ran = self.run(args);
         assert_eq!(ran.code, 0, "palisade {}: {}", args.join(" "), ran.stderr);
-        assert!(!ran.document.is_null(), "palisade {}: no document", args.join(" "));
+        assert!(
+            !ran.document.is_null(),
+            "palisade {}: no document",
+            args.join(" ")
+        );
         ran.document
     }
 }
@@ -101,7 +115,9 @@ impl Ran {
 
 /// A file of the repository's examples.
 pub(crate) fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples")
+        .join(name)
 }
 
 /// A path as an argument.
@@ -111,16 +127,22 @@ pub(crate) fn arg(path: &Path) -> &str {
 
 /// An amount or count, written as a number or as a decimal string.
 pub(crate) fn number(value: &Value) -> u64 {
-    let parsed = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    let parsed = value
+        .as_u64()
+        .or_else(|| value.as_str().and_then(|text| text.parse().ok()));
     parsed.unwrap_or_else(|| panic!("not a number: {value}"))
 }
 
 /// A text.
 pub(crate) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a text: {value}"))
 }
 
 /// A list.
 pub(crate) fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
+    value
+        .as_array()
+        .unwrap_or_else(|| panic!("not a list: {value}"))
 }

@@ -35,10 +35,15 @@ impl Client {
     /// The account of this name, asking alice.
     pub(crate) fn new(net: &Cluster, account: &str) -> Self {
         let accounts = net.testnet("accounts", &[]);
-        let row = list(&accounts["accounts"]).iter().find(|row| row["name"] == account).unwrap();
+        let row = list(&accounts["accounts"])
+            .iter()
+            .find(|row| row["name"] == account)
+            .unwrap();
         let secret: Digest = text(&row["private_key"]).parse().unwrap();
         let genesis = Genesis::parse(&std::fs::read(net.file("genesis.toml")).unwrap()).unwrap();
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build();
         Self {
             key: SecretKey::from_bytes(secret.as_bytes()).unwrap(),
             chain: genesis.chain_id,
@@ -50,12 +55,20 @@ impl Client {
 
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Answer {
         let url = format!("{}{path}", self.api);
-        let request = self.agent.post(url).header("content-type", "application/octet-stream");
+        let request = self
+            .agent
+            .post(url)
+            .header("content-type", "application/octet-stream");
         answer(request.send(body).unwrap())
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
-        answer(self.agent.get(format!("{}{path}", self.api)).call().unwrap())
+        answer(
+            self.agent
+                .get(format!("{}{path}", self.api))
+                .call()
+                .unwrap(),
+        )
     }
 
     pub(crate) fn height(&self) -> u64 {
@@ -70,7 +83,10 @@ impl Client {
     /// A transfer of one unit to itself with everything right: the starting point of every wrong one.
     pub(crate) fn transfer(&self) -> Tx {
         let to = self.key.public().address();
-        self.tx(TxBody::Transfer(Transfer { to, amount: Amount(1) }))
+        self.tx(TxBody::Transfer(Transfer {
+            to,
+            amount: Amount(1),
+        }))
     }
 
     pub(crate) fn tx(&self, body: TxBody) -> Tx {
@@ -106,7 +122,10 @@ impl Client {
         }
         for chunk in file.chunks(CHUNK_BYTES) {
             let url = format!("{}/v1/blobs/{}", self.api, sha256(chunk));
-            let request = self.agent.put(url).header("content-type", "application/octet-stream");
+            let request = self
+                .agent
+                .put(url)
+                .header("content-type", "application/octet-stream");
             let put = answer(request.send(chunk).unwrap());
             assert_eq!(put.status, 201, "{put:?}");
         }
@@ -120,9 +139,10 @@ impl Client {
         (input, bundle): (&InputManifest, &[u8]),
         fuel_limit: Fuel,
     ) -> Result<JobId, Answer> {
-        for (kind, manifest, bytes) in
-            [("model", encode(model), file), ("input", encode(input), bundle)]
-        {
+        for (kind, manifest, bytes) in [
+            ("model", encode(model), file),
+            ("input", encode(input), bundle),
+        ] {
             let put = self.put(kind, &manifest, bytes);
             if put.status != 200 {
                 return Err(put);
@@ -139,15 +159,25 @@ impl Client {
             max_price: self.genesis.params.price_min(k, fuel_limit),
             expiry: Height(self.height() + 100),
         };
-        let tx = self.tx(TxBody::SubmitJob(SubmitJob { spec: spec.clone(), sponsor: None }));
+        let tx = self.tx(TxBody::SubmitJob(SubmitJob {
+            spec: spec.clone(),
+            sponsor: None,
+        }));
         let job = spec.job_id(&self.chain, &self.key.public().address(), tx.nonce);
         let sent = self.send(&self.sign(tx));
-        if sent.status == 202 { Ok(job) } else { Err(sent) }
+        if sent.status == 202 {
+            Ok(job)
+        } else {
+            Err(sent)
+        }
     }
 }
 
 fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let status = response.status().as_u16();
     let text = response.body_mut().read_to_string().unwrap();
-    Answer { status, body: serde_json::from_str(&text).unwrap_or_default() }
+    Answer {
+        status,
+        body: serde_json::from_str(&text).unwrap_or_default(),
+    }
 }

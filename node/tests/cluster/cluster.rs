@@ -89,7 +89,13 @@ impl Cluster {
     /// `palisade testnet VERB --name NAME …`, which must succeed.
     pub(crate) fn testnet(&self, verb: &str, args: &[&str]) -> Value {
         let ran = self.try_testnet(verb, args);
-        assert_eq!(ran.code, 0, "testnet {verb} {args:?}: {}\n{}", ran.stderr, self.logs());
+        assert_eq!(
+            ran.code,
+            0,
+            "testnet {verb} {args:?}: {}\n{}",
+            ran.stderr,
+            self.logs()
+        );
         ran.document
     }
 
@@ -115,20 +121,30 @@ impl Cluster {
 
     /// The API of a node as it is now: a restarted node keeps it.
     pub(crate) fn api(&self, node: &str) -> String {
-        let row = list(&self.endpoints["nodes"]).iter().find(|row| row["name"] == node);
+        let row = list(&self.endpoints["nodes"])
+            .iter()
+            .find(|row| row["name"] == node);
         text(&row.unwrap_or_else(|| panic!("no node {node}"))["api"]).to_owned()
     }
 
     /// The `palval1…` of a node.
     pub(crate) fn validator_id(&self, node: &str) -> String {
-        let row = list(&self.endpoints["nodes"]).iter().find(|row| row["name"] == node);
+        let row = list(&self.endpoints["nodes"])
+            .iter()
+            .find(|row| row["name"] == node);
         text(&row.unwrap_or_else(|| panic!("no node {node}"))["validator"]).to_owned()
     }
 
     /// A client's command, asked of one node.
     pub(crate) fn ask(&self, node: &str, args: &[&str]) -> Value {
         let ran = self.try_ask(node, args);
-        assert_eq!(ran.code, 0, "{args:?} of {node}: {}\n{}", ran.stderr, self.logs());
+        assert_eq!(
+            ran.code,
+            0,
+            "{args:?} of {node}: {}\n{}",
+            ran.stderr,
+            self.logs()
+        );
         ran.document
     }
 
@@ -142,7 +158,9 @@ impl Cluster {
     /// The state of a node's process.
     pub(crate) fn process(&self, node: &str) -> Value {
         let status = self.testnet("status", &[]);
-        let found = list(&status["nodes"]).iter().find(|row| row["name"] == node);
+        let found = list(&status["nodes"])
+            .iter()
+            .find(|row| row["name"] == node);
         found.unwrap_or_else(|| panic!("no node {node}")).clone()
     }
 
@@ -150,7 +168,8 @@ impl Cluster {
     pub(crate) fn validators(&self, node: &str) -> BTreeMap<String, Value> {
         let document = self.ask(node, &["chain", "validators"]);
         let rows = list(&document["validators"]).iter();
-        rows.map(|row| (text(&row["moniker"]).to_owned(), row.clone())).collect()
+        rows.map(|row| (text(&row["moniker"]).to_owned(), row.clone()))
+            .collect()
     }
 
     /// All slashes, as one node sees them.
@@ -178,7 +197,10 @@ impl Cluster {
     /// `job submit …` to alice, from client-0.
     pub(crate) fn submit(&self, flags: &[&str]) -> Submitted {
         let document = self.ask("alice", &[&["job", "submit"], flags].concat());
-        Submitted { id: text(&document["job"]).to_owned(), fee: number(&document["fee"]) }
+        Submitted {
+            id: text(&document["job"]).to_owned(),
+            fee: number(&document["fee"]),
+        }
     }
 
     /// A job, as one node sees it.
@@ -191,18 +213,33 @@ impl Cluster {
         let ended = poll(limit, || {
             // Accepted is not included: the chain may not know it yet.
             let job = self.try_ask("alice", &["job", "show", id]).document;
-            job["end_height"].is_u64().then_some(job)
+            (job["end_height"].is_u64() && told_whole(&job)).then_some(job)
         });
         ended.unwrap_or_else(|| {
             let now = self.try_ask("alice", &["job", "show", id]);
-            panic!("job {id} has not ended: {} {}\n{}", now.document, now.stderr, self.logs())
+            panic!(
+                "job {id} has not ended: {} {}\n{}",
+                now.document,
+                now.stderr,
+                self.logs()
+            )
         })
     }
+}
+
+/// Whether the record of payments, which follows the chain, has caught up with the job's end.
+fn told_whole(job: &Value) -> bool {
+    let seats = job["seats"].as_array().into_iter().flatten();
+    seats.map(|seat| number(&seat["paid"])).sum::<u64>() == number(&job["paid"])
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         // Best effort: a panic here would hide the one that matters.
-        drop(self.cli.command(&["testnet", "down", "--name", self.name]).output());
+        drop(
+            self.cli
+                .command(&["testnet", "down", "--name", self.name])
+                .output(),
+        );
     }
 }

@@ -17,7 +17,12 @@ fn four_validators_commit_the_same_blocks() {
     assert_eq!(endpoints["schema"], "palisade.endpoints/1");
     assert_eq!(endpoints["name"], "commits");
     let nodes = list(&endpoints["nodes"]);
-    let distinct = |key: &str| nodes.iter().map(|node| text(&node[key])).collect::<BTreeSet<_>>();
+    let distinct = |key: &str| {
+        nodes
+            .iter()
+            .map(|node| text(&node[key]))
+            .collect::<BTreeSet<_>>()
+    };
     for key in ["api", "metrics", "p2p", "validator", "peer_id"] {
         assert_eq!(distinct(key).len(), 4, "{key}: {endpoints}");
     }
@@ -27,29 +32,47 @@ fn four_validators_commit_the_same_blocks() {
     net.wait("height >= 3 && agree && all(signing, validators)", "60s");
     for height in 1..=3_u64 {
         let shown = height.to_string();
-        let blocks: Vec<_> =
-            NAMES.iter().map(|node| net.ask(node, &["chain", "block", &shown])).collect();
+        let blocks: Vec<_> = NAMES
+            .iter()
+            .map(|node| net.ask(node, &["chain", "block", &shown]))
+            .collect();
         for block in &blocks {
             assert_eq!(number(&block["height"]), height);
             assert_eq!(block["id"], blocks[0]["id"], "height {height}");
-            assert_eq!(block["state_root"], blocks[0]["state_root"], "height {height}");
+            assert_eq!(
+                block["state_root"], blocks[0]["state_root"],
+                "height {height}"
+            );
         }
         if height > 1 {
             let before = net.ask("bob", &["chain", "block", &(height - 1).to_string()]);
-            assert_eq!(blocks[0]["parent"], before["id"], "height {height} has another parent");
+            assert_eq!(
+                blocks[0]["parent"], before["id"],
+                "height {height} has another parent"
+            );
         }
     }
-    net.holds(&["supply_conserved", "none(slashed, validators)", "all(synced, validators)"]);
+    net.holds(&[
+        "supply_conserved",
+        "none(slashed, validators)",
+        "all(synced, validators)",
+    ]);
 }
 
 #[test]
 fn a_transfer_reaches_every_node_to_the_unit() {
     let net = Cluster::up("transfer");
-    let (from, to) = (net.balance("alice", "client-0"), net.balance("alice", "client-1"));
+    let (from, to) = (
+        net.balance("alice", "client-0"),
+        net.balance("alice", "client-1"),
+    );
     let burned = net.compartment("alice", "burned");
     let to_address = {
         let accounts = net.testnet("accounts", &[]);
-        let row = list(&accounts["accounts"]).iter().find(|row| row["name"] == "client-1").unwrap();
+        let row = list(&accounts["accounts"])
+            .iter()
+            .find(|row| row["name"] == "client-1")
+            .unwrap();
         text(&row["address"]).to_owned()
     };
     let sent = net.ask("bob", &["account", "transfer", &to_address, "1.5PAL"]);
@@ -57,7 +80,11 @@ fn a_transfer_reaches_every_node_to_the_unit() {
     assert_eq!(sent["result"]["applied"], true, "{sent}");
     net.wait(&format!("height >= {height}"), "30s");
     for node in NAMES {
-        assert_eq!(net.balance(node, "client-0"), from - 1_500_000 - fee, "{node}");
+        assert_eq!(
+            net.balance(node, "client-0"),
+            from - 1_500_000 - fee,
+            "{node}"
+        );
         assert_eq!(net.balance(node, "client-1"), to + 1_500_000, "{node}");
         let shown = net.ask(node, &["tx", "show", text(&sent["tx"])]);
         assert_eq!(shown["status"], "included", "{node}");
@@ -75,7 +102,11 @@ fn an_ended_net_goes_on_where_it_was() {
     let block = net.ask("carol", &["chain", "block", "2"]);
     let top = number(&net.testnet("status", &[])["height"]);
     assert_eq!(net.testnet("down", &[])["was_up"], true);
-    assert_eq!(net.testnet("down", &[])["was_up"], false, "down is idempotent");
+    assert_eq!(
+        net.testnet("down", &[])["was_up"],
+        false,
+        "down is idempotent"
+    );
 
     let chain = net.endpoints["chain_id"].clone();
     net.start_again(&[]);

@@ -43,15 +43,29 @@ fn killed_nodes_lose_nothing_and_sign_nothing_twice() {
             kill_in_turn(&net, &victim);
         }));
         stop.store(true, Ordering::Relaxed);
-        let told: Vec<Told> = paying.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let told: Vec<Told> = paying
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
         if let Err(panic) = killing {
             std::panic::resume_unwind(panic);
         }
         told
     });
-    assert!(told.len() >= KILLS, "only {} transfers under {KILLS} kills: no load", told.len());
-    let top = told.iter().map(|told| told.height).max().unwrap_or_default();
-    net.wait(&format!("height > {top} && agree && all(synced, validators)"), "60s");
+    assert!(
+        told.len() >= KILLS,
+        "only {} transfers under {KILLS} kills: no load",
+        told.len()
+    );
+    let top = told
+        .iter()
+        .map(|told| told.height)
+        .max()
+        .unwrap_or_default();
+    net.wait(
+        &format!("height > {top} && agree && all(synced, validators)"),
+        "60s",
+    );
     everything_told_is_there(&net, &told);
     for node in NAMES {
         let evidence = net.ask(node, &["evidence", "list"]);
@@ -79,10 +93,20 @@ fn kill_in_turn(net: &Cluster, victim: &Mutex<&'static str>) {
             net.wait(&format!("height >= {}", height + 2), "60s");
         }
         net.testnet("fault", &["resume", node]);
-        net.wait(&format!("height({node}) > {height} && height > {height}"), "60s");
+        net.wait(
+            &format!("height({node}) > {height} && height > {height}"),
+            "60s",
+        );
         let after = net.process(node);
-        assert_eq!(after["state"], "running", "{node} after round {round}: {after}");
-        assert_eq!(number(&after["restarts"]), 1 + (round / NAMES.len()) as u64, "{after}");
+        assert_eq!(
+            after["state"], "running",
+            "{node} after round {round}: {after}"
+        );
+        assert_eq!(
+            number(&after["restarts"]),
+            1 + (round / NAMES.len()) as u64,
+            "{after}"
+        );
         *victim.lock().unwrap() = "";
     }
 }
@@ -109,13 +133,18 @@ fn pay(
             continue;
         }
         let home = home.to_str().unwrap();
-        let args = ["--home", home, "--api", api, "--key", client, "account", "transfer", to, "1upal"];
+        let args = [
+            "--home", home, "--api", api, "--key", client, "account", "transfer", to, "1upal",
+        ];
         let ran = cli.run(&args);
         // A node may be killed while it is asked: the client learns that, and nothing is promised.
         if ran.code == 0 {
             assert_eq!(ran.document["result"]["applied"], true, "{}", ran.document);
             let tx = text(&ran.document["tx"]).to_owned();
-            told.push(Told { tx, height: number(&ran.document["height"]) });
+            told.push(Told {
+                tx,
+                height: number(&ran.document["height"]),
+            });
         }
     }
     told
@@ -130,7 +159,10 @@ fn everything_told_is_there(net: &Cluster, told: &[Told]) {
         for height in &heights {
             let block = net.ask(node, &["chain", "block", &height.to_string()]);
             for told in told.iter().filter(|told| told.height == *height) {
-                let found = list(&block["txs"]).iter().filter(|tx| **tx == *told.tx).count();
+                let found = list(&block["txs"])
+                    .iter()
+                    .filter(|tx| **tx == *told.tx)
+                    .count();
                 assert_eq!(found, 1, "{node}: {} at height {height}: {block}", told.tx);
             }
         }
@@ -138,6 +170,8 @@ fn everything_told_is_there(net: &Cluster, told: &[Told]) {
 }
 
 fn address(accounts: &Value, name: &str) -> String {
-    let row = list(&accounts["accounts"]).iter().find(|row| row["name"] == name);
+    let row = list(&accounts["accounts"])
+        .iter()
+        .find(|row| row["name"] == name);
     text(&row.unwrap_or_else(|| panic!("no account {name}"))["address"]).to_owned()
 }

@@ -22,13 +22,18 @@ const JOB_END: Duration = Duration::from_secs(60);
 /// The true label of a sample, from the list that comes with the samples.
 fn label_of(sample: &str) -> u64 {
     let labels = std::fs::read_to_string(example("digits/samples/labels.txt")).unwrap();
-    let line = labels.lines().find_map(|line| line.strip_prefix(sample)).unwrap();
+    let line = labels
+        .lines()
+        .find_map(|line| line.strip_prefix(sample))
+        .unwrap();
     line.trim().parse().unwrap()
 }
 
 /// What the watching client printed under an output's name.
 fn output<'a>(watched: &'a Value, name: &str) -> &'a [Value] {
-    let found = list(&watched["outputs"]).iter().find(|output| output["name"] == name);
+    let found = list(&watched["outputs"])
+        .iter()
+        .find(|output| output["name"] == name);
     list(&found.unwrap_or_else(|| panic!("no output {name}: {watched}"))["values"])
 }
 
@@ -42,11 +47,23 @@ fn digits_are_read_and_paid_for() {
         let folder = net.cli.path("out");
         let before = net.balance("alice", "client-0");
         let args = [
-            "job", "submit", "--model", arg(&model), "--input", arg(&image), "--watch",
-            "--max-price", "5PAL", "--output-dir", arg(&folder),
+            "job",
+            "submit",
+            "--model",
+            arg(&model),
+            "--input",
+            arg(&image),
+            "--watch",
+            "--max-price",
+            "5PAL",
+            "--output-dir",
+            arg(&folder),
         ];
         let job = net.ask("alice", &args);
-        assert_eq!((job["state"].as_str(), job["outcome"].as_str()), (Some("settled"), Some("ok")));
+        assert_eq!(
+            (job["state"].as_str(), job["outcome"].as_str()),
+            (Some("settled"), Some("ok"))
+        );
         let label = output(&job, "label");
         assert_eq!(label, [Value::from(label_of(sample))], "{sample}");
         for name in ["label", "probs"] {
@@ -55,7 +72,12 @@ fn digits_are_read_and_paid_for() {
         }
         money_adds_up(&net, &job, before);
     }
-    net.holds(&["jobs(paid) == 2", "jobs(refunded) == 0", "jobs(failed) == 0", "supply_conserved"]);
+    net.holds(&[
+        "jobs(paid) == 2",
+        "jobs(refunded) == 0",
+        "jobs(failed) == 0",
+        "supply_conserved",
+    ]);
 }
 
 /// Locked is paid, refunded and fee, to the unit, and the client's balance says the same.
@@ -72,13 +94,23 @@ fn money_adds_up(net: &Cluster, job: &Value, before: u64) {
     assert_eq!(amount("locked"), 5_000_000);
     assert_eq!(amount("paid"), 3 * each);
     assert_eq!(amount("fee"), 3 * each * 2 / 100);
-    assert_eq!(amount("refunded"), amount("locked") - amount("paid") - amount("fee"));
+    assert_eq!(
+        amount("refunded"),
+        amount("locked") - amount("paid") - amount("fee")
+    );
     let spent = before - net.balance("alice", "client-0");
     let tx_fee = spent - amount("paid") - amount("fee");
     // 100 upal, 2 a byte and 500 a signature: no transaction is shorter than 100 bytes.
-    assert!((800..5_000).contains(&tx_fee), "{spent} spent, {tx_fee} of it for the transaction");
+    assert!(
+        (800..5_000).contains(&tx_fee),
+        "{spent} spent, {tx_fee} of it for the transaction"
+    );
     for node in NAMES {
-        assert_eq!(net.job(node, text(&job["id"]))["state"], "settled", "{node}");
+        assert_eq!(
+            net.job(node, text(&job["id"]))["state"],
+            "settled",
+            "{node}"
+        );
         assert_eq!(net.compartment(node, "escrow"), 0, "{node}");
     }
 }
@@ -91,7 +123,15 @@ fn receipt_verifies_offline() {
     let job = net.submit_digits("digit-02.npy", &[]);
     net.job_end(&job.id, JOB_END);
     let (receipt, result) = (net.cli.path("receipt.json"), net.cli.path("result.bin"));
-    let fetch = ["receipt", "fetch", &job.id, "--to", arg(&receipt), "--result", arg(&result)];
+    let fetch = [
+        "receipt",
+        "fetch",
+        &job.id,
+        "--to",
+        arg(&receipt),
+        "--result",
+        arg(&result),
+    ];
     // The receipt needs the block after the job's end.
     let fetched = poll(Duration::from_secs(20), || {
         (net.try_ask("bob", &fetch).code == 0).then_some(())
@@ -103,12 +143,25 @@ fn receipt_verifies_offline() {
 
     let verify = |receipt: &std::path::Path, result: &std::path::Path| {
         net.cli.run(&[
-            "verify", "receipt", arg(receipt), "--genesis", arg(&genesis), "--result", arg(result),
+            "verify",
+            "receipt",
+            arg(receipt),
+            "--genesis",
+            arg(&genesis),
+            "--result",
+            arg(result),
         ])
     };
     let right = verify(&receipt, &result);
     assert_eq!(right.code, 0, "{}", right.stderr);
-    for part in ["ok", "signatures", "certificate", "inclusion", "trust", "result"] {
+    for part in [
+        "ok",
+        "signatures",
+        "certificate",
+        "inclusion",
+        "trust",
+        "result",
+    ] {
         assert_eq!(right.document[part], true, "{part}: {}", right.document);
     }
     assert_eq!(right.document["outcome"], "ok");
@@ -126,7 +179,11 @@ fn receipt_verifies_offline() {
             };
             assert_eq!(ran.code, 8, "byte {place} of the {name}: {}", ran.document);
             assert_eq!(ran.document["ok"], false, "byte {place} of the {name}");
-            assert!(ran.document["cause"].is_string(), "byte {place} of the {name}: {}", ran.document);
+            assert!(
+                ran.document["cause"].is_string(),
+                "byte {place} of the {name}: {}",
+                ran.document
+            );
         }
     }
     another_genesis_is_not_trusted(&net, &receipt, &genesis);
@@ -146,19 +203,30 @@ fn another_genesis_is_not_trusted(
     let text = std::fs::read_to_string(genesis).unwrap();
     let other = net.cli.path("other.toml");
     std::fs::write(&other, text.replace("palisade-local-1", "palisade-local-2")).unwrap();
-    let ran = net.cli.run(&["verify", "receipt", arg(receipt), "--genesis", arg(&other)]);
-    assert_eq!((ran.code, ran.document["cause"].as_str()), (8, Some("trust")), "{}", ran.document);
+    let ran = net
+        .cli
+        .run(&["verify", "receipt", arg(receipt), "--genesis", arg(&other)]);
+    assert_eq!(
+        (ran.code, ran.document["cause"].as_str()),
+        (8, Some("trust")),
+        "{}",
+        ran.document
+    );
 }
 
-/// Attacks of a captured runner, and why its hosts give up the seat.
-const ATTACKS: [(&str, &[&str]); 6] = [
-    ("open_socket", &["sandbox_killed"]),
-    ("read_secret", &["sandbox_killed"]),
-    ("fork_bomb", &["sandbox_killed"]),
-    ("output_flood", &["sandbox_killed"]),
+/// Hosts wait for a job as long as its fuel would take: a short window, and one for slow attacks.
+const SHORT: &str = "500000000";
+const LONG: &str = "4000000000";
+
+/// Attacks of a captured runner, for how long they are run, and why its hosts give up the seat.
+const ATTACKS: [(&str, &str, &[&str]); 6] = [
+    ("open_socket", SHORT, &["sandbox_killed"]),
+    ("read_secret", SHORT, &["sandbox_killed"]),
+    ("fork_bomb", SHORT, &["sandbox_killed"]),
+    ("output_flood", SHORT, &["sandbox_killed"]),
     // Without a memory group of its own, the job meets its address space instead.
-    ("memory_bomb", &["out_of_memory", "sandbox_killed"]),
-    ("spin", &["host_timeout"]),
+    ("memory_bomb", LONG, &["out_of_memory", "sandbox_killed"]),
+    ("spin", SHORT, &["host_timeout"]),
 ];
 
 /// No attack works, none is paid for, nobody is punished for having met it.
@@ -171,13 +239,29 @@ fn hostile_models_are_contained() {
     let canary = TcpListener::bind("127.0.0.1:0").unwrap();
     canary.set_nonblocking(true).unwrap();
     let seat_base = Client::new(&net, "client-0").genesis.params.seat_base.0;
-    for (attack, reasons) in ATTACKS {
-        let (before, burned) = (net.balance("alice", "client-0"), net.compartment("alice", "burned"));
-        let submitted = net.submit(&["--engine", "probe", "--probe-attack", attack]);
+    for (attack, fuel, reasons) in ATTACKS {
+        let (before, burned) = (
+            net.balance("alice", "client-0"),
+            net.compartment("alice", "burned"),
+        );
+        let submitted = net.submit(&[
+            "--engine",
+            "probe",
+            "--probe-attack",
+            attack,
+            "--fuel-limit",
+            fuel,
+        ]);
         let job = net.job_end(&submitted.id, JOB_END);
-        assert_eq!((job["state"].as_str(), job["reason"].as_str()), (Some("failed"), Some("declined")), "{attack}: {job}");
-        let declined: Vec<&str> =
-            list(&job["seats"]).iter().filter_map(|seat| seat["declined"].as_str()).collect();
+        assert_eq!(
+            (job["state"].as_str(), job["reason"].as_str()),
+            (Some("failed"), Some("declined")),
+            "{attack}: {job}"
+        );
+        let declined: Vec<&str> = list(&job["seats"])
+            .iter()
+            .filter_map(|seat| seat["declined"].as_str())
+            .collect();
         assert!(declined.len() >= 2, "{attack}: {job}");
         for reason in &declined {
             assert!(reasons.contains(reason), "{attack}: {declined:?}");
@@ -186,8 +270,16 @@ fn hostile_models_are_contained() {
         let cost = seat_base * declined.len() as u64;
         assert_eq!(number(&job["paid"]), 0, "{attack}");
         assert_eq!(number(&job["burned"]), cost, "{attack}: {job}");
-        assert_eq!(number(&job["refunded"]), number(&job["locked"]) - cost, "{attack}");
-        assert_eq!(net.balance("alice", "client-0"), before - submitted.fee - cost, "{attack}");
+        assert_eq!(
+            number(&job["refunded"]),
+            number(&job["locked"]) - cost,
+            "{attack}"
+        );
+        assert_eq!(
+            net.balance("alice", "client-0"),
+            before - submitted.fee - cost,
+            "{attack}"
+        );
         assert_eq!(
             net.compartment("alice", "burned"),
             burned + cost + submitted.fee / 2,
@@ -216,7 +308,10 @@ fn broken_models_end_in_a_signed_outcome() {
     let net = Cluster::up("broken");
     net.wait("height >= 6 && agree", "60s");
     let client = Client::new(&net, "client-1");
-    let root = net.ask("alice", &["model", "put", arg(&example("digits/digits.onnx"))]);
+    let root = net.ask(
+        "alice",
+        &["model", "put", arg(&example("digits/digits.onnx"))],
+    );
     let shown = net.ask("alice", &["model", "show", text(&root["root"])]);
     let manifest = hex::decode(text(&shown["manifest"])).unwrap();
     let manifest: ModelManifest = decode_canonical(&manifest).unwrap();
@@ -243,9 +338,18 @@ fn broken_models_end_in_a_signed_outcome() {
         ("no model", noise, "engine_refused"),
         ("too little fuel", whole, "fuel_exhausted"),
     ];
-    let fuel = |outcome: &str| if outcome == "fuel_exhausted" { Fuel(10) } else { Fuel(100_000_000) };
+    let fuel = |outcome: &str| {
+        if outcome == "fuel_exhausted" {
+            Fuel(10)
+        } else {
+            Fuel(100_000_000)
+        }
+    };
     for (name, file, outcome) in cases {
-        let model = ModelManifest { file: FileDigest::of(&file), ..manifest.clone() };
+        let model = ModelManifest {
+            file: FileDigest::of(&file),
+            ..manifest.clone()
+        };
         let sent = client.submit_blindly((&model, &file), (&input, &bundle), fuel(outcome));
         let id = sent.unwrap_or_else(|answer| panic!("{name}: {answer:?}"));
         let job = net.job_end(&id.to_string(), JOB_END);
@@ -254,7 +358,11 @@ fn broken_models_end_in_a_signed_outcome() {
             (Some("settled"), Some(outcome)),
             "{name}: {job}"
         );
-        let each = client.genesis.params.seat_reward(Fuel(number(&job["fuel"]))).0;
+        let each = client
+            .genesis
+            .params
+            .seat_reward(Fuel(number(&job["fuel"])))
+            .0;
         for seat in list(&job["seats"]) {
             assert_eq!(seat["result_root"], job["result_root"], "{name}");
             assert_eq!(number(&seat["paid"]), each, "{name}: {seat}");
@@ -264,7 +372,17 @@ fn broken_models_end_in_a_signed_outcome() {
     let bad = net.cli.path("bad.onnx");
     std::fs::write(&bad, b"this is no model at all").unwrap();
     let image = example("digits/samples/digit-00.npy");
-    let ran = net.try_ask("alice", &["job", "submit", "--model", arg(&bad), "--input", arg(&image)]);
+    let ran = net.try_ask(
+        "alice",
+        &[
+            "job",
+            "submit",
+            "--model",
+            arg(&bad),
+            "--input",
+            arg(&image),
+        ],
+    );
     ran.refused(5, "model.refused");
     let ran = net.try_ask("alice", &["model", "put", arg(&bad)]);
     ran.refused(5, "model.refused");
@@ -272,9 +390,14 @@ fn broken_models_end_in_a_signed_outcome() {
 }
 
 fn replaced(file: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let places: Vec<usize> =
-        (0..=file.len() - from.len()).filter(|i| file[*i..].starts_with(from)).collect();
-    assert!(!places.is_empty(), "the model has no {}", String::from_utf8_lossy(from));
+    let places: Vec<usize> = (0..=file.len() - from.len())
+        .filter(|i| file[*i..].starts_with(from))
+        .collect();
+    assert!(
+        !places.is_empty(),
+        "the model has no {}",
+        String::from_utf8_lossy(from)
+    );
     let mut bytes = file.to_vec();
     for place in places {
         bytes[place..place + from.len()].copy_from_slice(to);

@@ -32,7 +32,11 @@ fn down_leaves_nothing() {
         TcpStream::connect(address).unwrap();
     }
     let family = family(number(&net.endpoints["supervisor_pid"]));
-    assert!(family.len() > 4, "a supervisor and four nodes at least: {:?}", alive(&family));
+    assert!(
+        family.len() > 4,
+        "a supervisor and four nodes at least: {:?}",
+        alive(&family)
+    );
 
     let down = net.testnet("down", &[]);
     assert_eq!(down["was_up"], true);
@@ -41,11 +45,18 @@ fn down_leaves_nothing() {
         let refused = TcpStream::connect(address).unwrap_err().kind();
         assert_eq!(refused, std::io::ErrorKind::ConnectionRefused, "{address}");
     }
-    assert_eq!(udp_sockets(number(&plan(&net)["slot"])), 0, "peer-to-peer sockets");
+    assert_eq!(
+        udp_sockets(number(&plan(&net)["slot"])),
+        0,
+        "peer-to-peer sockets"
+    );
     for name in ["supervisor.sock", "endpoints.json"] {
         assert!(!net.file(name).exists(), "{name} is still there");
     }
-    assert_eq!(self::mounts().difference(&mounts).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(
+        self::mounts().difference(&mounts).collect::<Vec<_>>(),
+        Vec::<&String>::new()
+    );
     let left: Vec<_> = self::groups().difference(&groups).cloned().collect();
     assert_eq!(left, Vec::<String>::new(), "control groups");
     if !nix::unistd::geteuid().is_root() {
@@ -59,12 +70,23 @@ fn a_killed_supervisor_takes_every_node_along() {
     net.wait("height >= 2", "60s");
     let supervisor = number(&net.endpoints["supervisor_pid"]);
     let family = family(supervisor);
-    assert!(family.len() > 4, "a supervisor and four nodes at least: {:?}", alive(&family));
-    kill(Pid::from_raw(supervisor.try_into().unwrap()), Signal::SIGKILL).unwrap();
+    assert!(
+        family.len() > 4,
+        "a supervisor and four nodes at least: {:?}",
+        alive(&family)
+    );
+    kill(
+        Pid::from_raw(supervisor.try_into().unwrap()),
+        Signal::SIGKILL,
+    )
+    .unwrap();
     poll(ORPHANS_END, || alive(&family).is_empty().then_some(()))
         .unwrap_or_else(|| panic!("still there: {:?}", alive(&family)));
     for address in addresses(&net) {
-        assert!(TcpStream::connect(address).is_err(), "{address} still answers");
+        assert!(
+            TcpStream::connect(address).is_err(),
+            "{address} still answers"
+        );
     }
     // The next command sees the truth, and the same net comes up again.
     let status = net.try_testnet("status", &[]);
@@ -98,8 +120,11 @@ fn family(supervisor: u64) -> BTreeSet<Process> {
         .flatten()
         .filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?))
         .collect();
-    let mut found: BTreeSet<Process> =
-        all.iter().map(|(process, _)| *process).filter(|(pid, _)| *pid == supervisor).collect();
+    let mut found: BTreeSet<Process> = all
+        .iter()
+        .map(|(process, _)| *process)
+        .filter(|(pid, _)| *pid == supervisor)
+        .collect();
     loop {
         let known: BTreeSet<u64> = found.iter().map(|(pid, _)| *pid).collect();
         let children = all.iter().filter(|(_, parent)| known.contains(parent));
@@ -116,9 +141,16 @@ fn alive(family: &BTreeSet<Process>) -> Vec<String> {
     let runs = |(pid, begun): &Process| stat(*pid).is_some_and(|((_, now), _)| now == *begun);
     let describe = |(pid, _): &Process| {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        format!("{pid} {}", String::from_utf8_lossy(&command).replace('\0', " "))
+        format!(
+            "{pid} {}",
+            String::from_utf8_lossy(&command).replace('\0', " ")
+        )
     };
-    family.iter().filter(|process| runs(process)).map(describe).collect()
+    family
+        .iter()
+        .filter(|process| runs(process))
+        .map(describe)
+        .collect()
 }
 
 /// A process with its parent, unless it is a zombie (proc(5), /proc/pid/stat: after the name in
@@ -133,13 +165,22 @@ fn stat(pid: u64) -> Option<(Process, u64)> {
 /// Sockets bound to the net's own loopback addresses, `127.<slot>.x.1` (proc(5), /proc/net/udp).
 fn udp_sockets(slot: u64) -> usize {
     let table = fs::read_to_string("/proc/net/udp").unwrap();
-    let local = table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
-    local.filter(|address| address[4..].starts_with(&format!("{slot:02X}7F"))).count()
+    let local = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(1));
+    local
+        .filter(|address| address[4..].starts_with(&format!("{slot:02X}7F")))
+        .count()
 }
 
 fn mounts() -> BTreeSet<String> {
     let table = fs::read_to_string("/proc/self/mounts").unwrap();
-    table.lines().filter(|line| line.contains("palisade")).map(str::to_owned).collect()
+    table
+        .lines()
+        .filter(|line| line.contains("palisade"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Control groups with our name, wherever the hierarchy is mounted.

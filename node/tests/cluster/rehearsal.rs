@@ -27,8 +27,14 @@ struct Before {
 }
 
 fn before(net: &Cluster) -> Before {
-    let balances = NAMES.iter().map(|node| (*node, operator_balance(net, node))).collect();
-    Before { balances, burned: net.compartment("alice", "burned") }
+    let balances = NAMES
+        .iter()
+        .map(|node| (*node, operator_balance(net, node)))
+        .collect();
+    Before {
+        balances,
+        burned: net.compartment("alice", "burned"),
+    }
 }
 
 fn operator_balance(net: &Cluster, node: &str) -> u64 {
@@ -37,12 +43,17 @@ fn operator_balance(net: &Cluster, node: &str) -> u64 {
 }
 
 fn params(net: &Cluster) -> Params {
-    Genesis::parse(&std::fs::read(net.file("genesis.toml")).unwrap()).unwrap().params
+    Genesis::parse(&std::fs::read(net.file("genesis.toml")).unwrap())
+        .unwrap()
+        .params
 }
 
 fn misbehave(net: &Cluster, profile: &str) {
     let told = net.testnet("byzantine", &[LIAR, profile]);
-    assert_eq!((told["node"].as_str(), told["profile"].as_str()), (Some(LIAR), Some(profile)));
+    assert_eq!(
+        (told["node"].as_str(), told["profile"].as_str()),
+        (Some(LIAR), Some(profile))
+    );
 }
 
 fn honest_again(net: &Cluster) {
@@ -55,7 +66,11 @@ fn wait_for_state(net: &Cluster, node: &str, state: &str) {
         (net.validators(node)[LIAR]["state"] == state).then_some(())
     });
     seen.unwrap_or_else(|| {
-        panic!("{node} sees {}, not {state}\n{}", net.validators(node)[LIAR], net.logs())
+        panic!(
+            "{node} sees {}, not {state}\n{}",
+            net.validators(node)[LIAR],
+            net.logs()
+        )
     });
 }
 
@@ -64,7 +79,11 @@ fn only_the_liar_was_touched(net: &Cluster) {
     for node in HONEST {
         let rows = net.validators(node);
         for name in HONEST {
-            assert_eq!(number(&rows[name]["stake"]), STAKE, "{name} as {node} sees it");
+            assert_eq!(
+                number(&rows[name]["stake"]),
+                STAKE,
+                "{name} as {node} sees it"
+            );
             assert_eq!(rows[name]["state"], "active", "{name} as {node} sees it");
         }
         let liar = net.validator_id(LIAR);
@@ -77,7 +96,10 @@ fn only_the_liar_was_touched(net: &Cluster) {
 
 /// The honest nodes have one state root at a height that all of them have.
 fn honest_nodes_agree(net: &Cluster) {
-    let height = HONEST.iter().map(|node| number(&net.ask(node, &["chain", "show"])["height"])).min();
+    let height = HONEST
+        .iter()
+        .map(|node| number(&net.ask(node, &["chain", "show"])["height"]))
+        .min();
     let height = height.unwrap().to_string();
     let of = |node: &str| {
         let block = net.ask(node, &["chain", "block", &height]);
@@ -112,21 +134,39 @@ fn equivocation(net: &Cluster, profile: &str, offence: &str) {
         // What is left is on its way out: none of it votes again.
         assert_eq!(number(&net.validators(node)[LIAR]["stake"]), 0, "{node}");
         assert_eq!(net.compartment(node, "unbonding"), STAKE - amount, "{node}");
-        assert_eq!(net.compartment(node, "burned"), before.burned + amount - reward, "{node}");
+        assert_eq!(
+            net.compartment(node, "burned"),
+            before.burned + amount - reward,
+            "{node}"
+        );
     }
-    let gains: Vec<u64> =
-        NAMES.iter().map(|name| operator_balance(net, name) - before.balances[name]).collect();
+    let gains: Vec<u64> = NAMES
+        .iter()
+        .map(|name| operator_balance(net, name) - before.balances[name])
+        .collect();
     let rewarded: Vec<&u64> = gains.iter().filter(|gain| **gain > 0).collect();
-    assert_eq!(rewarded, [&reward], "one reporter gets the reward, gains {gains:?}");
+    assert_eq!(
+        rewarded,
+        [&reward],
+        "one reporter gets the reward, gains {gains:?}"
+    );
     only_the_liar_was_touched(net);
     // Three equal validators remain and need each other: the chain goes on with exactly them.
     let height = number(&net.ask("alice", &["chain", "show"])["height"]);
     let goal = height + 3;
-    net.wait(&format!("height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"), "60s");
+    net.wait(
+        &format!("height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"),
+        "60s",
+    );
     honest_nodes_agree(net);
     let block = net.ask("bob", &["chain", "block", &goal.to_string()]);
     let liar = net.validator_id(LIAR);
-    assert!(!list(&block["signers"]).iter().any(|signer| *signer == *liar), "{block}");
+    assert!(
+        !list(&block["signers"])
+            .iter()
+            .any(|signer| *signer == *liar),
+        "{block}"
+    );
 }
 
 #[test]
@@ -152,13 +192,18 @@ fn wrong_result() {
     let (job, before, client) = lie(&net);
     honest_again(&net);
     assert_eq!(job["state"], "resolved", "{job}");
-    assert_eq!(job["result_root"], root, "the client holds the honest result");
+    assert_eq!(
+        job["result_root"], root,
+        "the client holds the honest result"
+    );
     let params = params(&net);
     let seat_bond = params.seat_bond(Fuel(number(&job["fuel_limit"])));
     let amount = seat_bond.max(Amount(STAKE).share(5, 100)).0;
     let fuel = Fuel(number(&job["fuel"]));
     let each = params.seat_reward(fuel).0;
-    let right = list(&job["seats"]).iter().filter(|seat| seat["moniker"] != LIAR);
+    let right = list(&job["seats"])
+        .iter()
+        .filter(|seat| seat["moniker"] != LIAR);
     let (jurors, seats): (Vec<&Value>, Vec<&Value>) =
         right.partition(|seat| seat["level"] == "whole_set");
     assert_eq!((seats.len(), jurors.len()), (2, 1), "{job}");
@@ -168,7 +213,11 @@ fn wrong_result() {
     let paid = each * 2;
     let fee = Amount(paid).share(2, 100).0;
     let (locked, refunded) = (number(&job["locked"]), number(&job["refunded"]));
-    assert_eq!((number(&job["paid"]), number(&job["fee"])), (paid, fee), "{job}");
+    assert_eq!(
+        (number(&job["paid"]), number(&job["fee"])),
+        (paid, fee),
+        "{job}"
+    );
     assert_eq!(refunded, locked - paid - fee, "{job}");
     // A quarter of the slash is far more than the job cost, so the client is whole again.
     let cost = paid + fee;
@@ -182,7 +231,11 @@ fn wrong_result() {
         assert_eq!(slashes[0]["job"], job["id"], "{node}");
         assert_eq!(number(&slashes[0]["amount"]), amount, "{node}");
         // The right juror is paid from the slash, then the client, the rest burns.
-        assert_eq!(number(&slashes[0]["burned"]), amount - each - cost, "{node}");
+        assert_eq!(
+            number(&slashes[0]["burned"]),
+            amount - each - cost,
+            "{node}"
+        );
         let liar = &net.validators(node)[LIAR];
         assert_eq!(number(&liar["stake"]), STAKE - amount, "{node}");
         assert_eq!(liar["jail_cause"], "wrong_result", "{node}: {liar}");
@@ -190,7 +243,10 @@ fn wrong_result() {
         assert_eq!(number(&liar["jailed_until"]), until, "{node}");
     }
     for name in HONEST {
-        let sat = list(&job["seats"]).iter().filter(|seat| seat["moniker"] == name).count() as u64;
+        let sat = list(&job["seats"])
+            .iter()
+            .filter(|seat| seat["moniker"] == name)
+            .count() as u64;
         let gained = operator_balance(&net, name) - before.balances[name];
         // Beside its seat, a builder earns half a fee for each transaction in its block.
         let fees = client.tx_fee / 2;
@@ -200,7 +256,11 @@ fn wrong_result() {
         );
     }
     let now = net.balance("alice", "client-0");
-    assert_eq!(now, client.balance - client.tx_fee, "the client paid only for its transaction");
+    assert_eq!(
+        now,
+        client.balance - client.tx_fee,
+        "the client paid only for its transaction"
+    );
     only_the_liar_was_touched(&net);
 }
 
@@ -228,7 +288,14 @@ fn lie(net: &Cluster) -> (Value, Before, Client) {
             .iter()
             .any(|seat| seat["moniker"] == LIAR && seat["level"] == "committee");
         if drawn {
-            return (job, before, Client { balance, tx_fee: submitted.fee });
+            return (
+                job,
+                before,
+                Client {
+                    balance,
+                    tx_fee: submitted.fee,
+                },
+            );
         }
         assert_eq!(job["state"], "settled", "without the liar: {job}");
     }
@@ -262,17 +329,25 @@ fn absence(net: &Cluster, profile: &str) {
     misbehave(net, profile);
     let mut jobs = Vec::new();
     while net.validators("alice")[LIAR]["state"] != "jailed" {
-        assert!(jobs.len() < JOBS_MAX, "not jailed after {JOBS_MAX} jobs: {}", net.validators("alice")[LIAR]);
+        assert!(
+            jobs.len() < JOBS_MAX,
+            "not jailed after {JOBS_MAX} jobs: {}",
+            net.validators("alice")[LIAR]
+        );
         // Three at a time: their windows pass together.
-        let submitted: Vec<_> =
-            (0..3).map(|i| net.submit_digits(&format!("digit-{i:02}.npy"), &[])).collect();
+        let submitted: Vec<_> = (0..3)
+            .map(|i| net.submit_digits(&format!("digit-{i:02}.npy"), &[]))
+            .collect();
         jobs.extend(submitted.iter().map(|job| net.job_end(&job.id, JOB_END)));
     }
     let params = params(net);
     let mut missed = 0;
     for job in &jobs {
         let each = params.seat_reward(Fuel(number(&job["fuel"]))).0;
-        assert_eq!(job["state"], "settled", "two of three seats are a quorum: {job}");
+        assert_eq!(
+            job["state"], "settled",
+            "two of three seats are a quorum: {job}"
+        );
         let seats = list(&job["seats"]);
         let absent = seats.iter().filter(|seat| seat["moniker"] == LIAR).count() as u64;
         missed += absent;
@@ -294,7 +369,11 @@ fn absence(net: &Cluster, profile: &str) {
         wait_for_state(net, node, "jailed");
         let liar = &net.validators(node)[LIAR];
         assert_eq!(liar["jail_cause"], "absence", "{node}: {liar}");
-        assert_eq!(number(&liar["stake"]), STAKE, "{node}: absence costs no stake");
+        assert_eq!(
+            number(&liar["stake"]),
+            STAKE,
+            "{node}: absence costs no stake"
+        );
         assert!(net.slashes(node).is_empty(), "{node}");
         let evidence = net.ask(node, &["evidence", "list"]);
         assert!(list(&evidence["evidence"]).is_empty(), "{node}: {evidence}");
@@ -312,25 +391,41 @@ fn flood() {
     for node in HONEST {
         let quarantined = poll(Duration::from_secs(60), || {
             let peers = net.ask(node, &["net", "peers"]);
-            let row = list(&peers["peers"]).iter().find(|row| row["validator"] == *liar)?;
+            let row = list(&peers["peers"])
+                .iter()
+                .find(|row| row["validator"] == *liar)?;
             (row["state"] == "quarantined").then(|| row.clone())
         });
         let row = quarantined.unwrap_or_else(|| {
-            panic!("{node}: {}\n{}", net.ask(node, &["net", "peers"]), net.logs())
+            panic!(
+                "{node}: {}\n{}",
+                net.ask(node, &["net", "peers"]),
+                net.logs()
+            )
         });
         assert!(number(&row["rate_limited"]) > 0, "{node}: {row}");
     }
     let height = number(&net.ask("alice", &["chain", "show"])["height"]);
     let goal = height + 5;
-    net.wait(&format!("height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"), "60s");
+    net.wait(
+        &format!("height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"),
+        "60s",
+    );
     honest_again(&net);
     honest_nodes_agree(&net);
     for node in HONEST {
         let peers = net.ask(node, &["net", "peers"]);
-        assert!(list(&peers["bans"]).is_empty(), "{node} banned a validator: {peers}");
+        assert!(
+            list(&peers["bans"]).is_empty(),
+            "{node} banned a validator: {peers}"
+        );
         assert!(net.slashes(node).is_empty(), "{node}");
         assert_eq!(net.validators(node)[LIAR]["state"], "active", "{node}");
-        assert_eq!(number(&net.validators(node)[LIAR]["stake"]), STAKE, "{node}");
+        assert_eq!(
+            number(&net.validators(node)[LIAR]["stake"]),
+            STAKE,
+            "{node}"
+        );
     }
     only_the_liar_was_touched(&net);
     // None of the flood reached a block: nobody could pay for it.
