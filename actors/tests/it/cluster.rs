@@ -41,7 +41,7 @@ use tokio::runtime::Runtime;
 /// Nothing in these tests takes this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-fn key(seed: u8, purpose: &str) -> SecretKey {
+pub(crate) fn key(seed: u8, purpose: &str) -> SecretKey {
     let bytes = sha256(&[&[seed], purpose.as_bytes()].concat());
     SecretKey::from_bytes(bytes.as_bytes()).unwrap()
 }
@@ -53,11 +53,11 @@ pub(crate) fn wallet(seed: u8) -> SecretKey {
     key(seed, "wallet")
 }
 
-fn operator(seed: u8) -> SecretKey {
+pub(crate) fn operator(seed: u8) -> SecretKey {
     key(seed, "operator")
 }
 
-fn node_key(seed: u8) -> NodeKey {
+pub(crate) fn node_key(seed: u8) -> NodeKey {
     NodeKey::from_bytes(*sha256(&[seed, 99]).as_bytes()).unwrap()
 }
 
@@ -71,6 +71,7 @@ pub(crate) fn genesis(validators: u8) -> Genesis {
         .map(|seed| account(wallet(seed), 1_000))
         .collect();
     accounts.extend((1..=validators).map(|seed| account(operator(seed), 100)));
+    accounts.push(account(operator(JOINER_SEED), 2_000));
     let validator = |seed| GenesisValidator {
         moniker: format!("node-{seed}"),
         operator: operator(seed).public().address(),
@@ -194,7 +195,7 @@ impl Cluster {
             .enable_all()
             .build()
             .unwrap();
-        let nodes = (0..count).map(|_| None).collect();
+        let nodes = (0..NODES_MAX).map(|_| None).collect();
         let dir = tempfile::tempdir().unwrap();
         let profiles: Arc<dyn Profiles> = Arc::new(NoProfiles);
         Self {
@@ -380,6 +381,14 @@ impl Cluster {
     }
 }
 
+/// Index of a node that holds keys which no validator has yet.
+pub(crate) const JOINER: usize = 10;
+/// Index of a node without keys.
+pub(crate) const OBSERVER: usize = 11;
+const NODES_MAX: usize = 12;
+/// Seed of the joiner's keys.
+pub(crate) const JOINER_SEED: u8 = 11;
+
 /// Starts node `index` of a chain on a home, which is made if need be.
 pub(crate) fn start_node(
     genesis: &Genesis,
@@ -400,11 +409,18 @@ pub(crate) fn start_node(
         state.init(Height(0)).unwrap();
     }
     let (registry, supervisor) = (Registry::new(), Supervisor::new());
+    let keys = match index {
+        OBSERVER => NodeKeys::default(),
+        _ => NodeKeys {
+            consensus: Some(consensus),
+            session: Some(key(seed, "session")),
+        },
+    };
     let config = StorageConfig {
         data: data.clone(),
         chain,
         release: "test".to_owned(),
-        signer: Some(public_key),
+        signer: keys.consensus.as_ref().map(SecretKey::public),
         checkpoints: Some(Box::new(key(seed, "peer"))),
         segments: SegmentSizes::local(),
         blob_quota_bytes: 64 << 20,
@@ -415,10 +431,7 @@ pub(crate) fn start_node(
     let (storage, recovered) = storage::open(config, lock).unwrap();
     let handle = wiring::start(NodeParts {
         genesis: genesis.clone(),
-        keys: NodeKeys {
-            consensus: Some(consensus),
-            session: Some(key(seed, "session")),
-        },
+        keys,
         storage,
         recovered,
         net: net_config(genesis, seed, peers),

@@ -6,6 +6,7 @@ mod cluster;
 mod commits;
 mod double_vote;
 mod full_blocks;
+mod joined;
 mod killed;
 mod paid_job;
 mod restarted;
