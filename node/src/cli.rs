@@ -119,7 +119,7 @@ pub(crate) enum Command {
     /// The sandbox: attack, profile.
     #[command(subcommand)]
     Sandbox(cmd::doctor::SandboxVerb),
-    /// Stop signing and taking seats, keep serving.
+    /// Take no more seats; votes and serving go on.
     Quiesce(cmd::net::QuiesceArgs),
     /// What a code means and what to do about it.
     Explain(cmd::explain::Args),

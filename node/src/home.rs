@@ -86,6 +86,11 @@ impl Home {
         self.run().join("admin.sock")
     }
 
+    /// Where the running node's API really listens: its socket may have been handed in.
+    pub(crate) fn api_file(&self) -> PathBuf {
+        self.run().join("api")
+    }
+
     /// Why the node halted.
     pub(crate) fn halt_file(&self) -> PathBuf {
         self.run().join("halt.json")

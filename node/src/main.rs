@@ -17,6 +17,7 @@
 
 mod admin;
 mod api;
+mod auth;
 mod cli;
 mod client;
 mod clock;

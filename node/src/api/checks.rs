@@ -242,7 +242,7 @@ impl Report {
         self.add(
             Seats,
             "quiesce",
-            "check.storage",
+            "check.quiesce",
             !quiet,
             if quiet { "told to be quiet" } else { "at work" },
         );

@@ -1,8 +1,8 @@
 //! The order of a request: target, host, row, bucket, body, handler. What fails early costs little.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::Uri;
@@ -14,6 +14,7 @@ use super::answer;
 use super::call::{Call, query_of};
 use super::routes::{Access, Found, Listener, Row, find};
 use super::shared::Shared;
+use crate::auth::{self, Headers};
 use crate::clock;
 use crate::problem::Problem;
 
@@ -115,6 +116,9 @@ async fn answered(
     allowed(row, request, shared)?;
     bucket(row, peer, shared)?;
     let body = read_body(row, request, body).await?;
+    if row.access == Access::Signed && shared.exposed {
+        signed(request, &body, shared)?;
+    }
     let header = |name: &str| {
         request
             .headers()
@@ -222,10 +226,11 @@ fn allowed(row: &Row, request: &HttpRequest, shared: &Shared) -> Result<(), Prob
         }
     }
     match row.access {
-        Access::Anyone => Ok(()),
+        // A signature is checked once the body is here.
+        Access::Anyone | Access::Signed => Ok(()),
         Access::Loopback if shared.exposed => Err(Problem::new(
             "auth.required",
-            "this listener is not on loopback, and this release has no signed requests",
+            "this is served on loopback only",
         )),
         Access::Loopback => Ok(()),
         Access::Local if shared.chain.genesis.is_local() => Ok(()),
@@ -243,6 +248,43 @@ fn bucket(row: &Row, peer: Option<IpAddr>, shared: &Shared) -> Result<(), Refusa
             ..problem.into()
         }
     })
+}
+
+/// Who may put blobs from afar: somebody the chain knows, by a key that is made for it.
+fn signed(request: &HttpRequest, body: &[u8], shared: &Shared) -> Result<(), Problem> {
+    let header = |name: &str| -> Result<String, Problem> {
+        let mut values = request.headers().get_all(name);
+        match (
+            values.next().and_then(|value| value.to_str().ok()),
+            values.next(),
+        ) {
+            (Some(text), None) => Ok(text.to_owned()),
+            (None, _) => Err(Problem::new("auth.required", format!("no {name}"))),
+            _ => Err(Problem::new("auth.form", format!("{name} appears twice"))),
+        }
+    };
+    let headers = Headers {
+        digest: header("content-digest")?,
+        input: header("signature-input")?,
+        signature: header("signature")?,
+    };
+    let authority = header("host")?.to_ascii_lowercase();
+    let asked = auth::Request {
+        method: request.method().as_str(),
+        authority: &authority,
+        path: request.path(),
+        query: request.query_string(),
+        body,
+    };
+    let mut nonces = shared.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = nonces.check(&asked, &headers, &shared.chain.id, clock::unix_seconds())?;
+    drop(nonces);
+    let snapshot = shared.snapshot();
+    let client = snapshot.state.accounts.contains(&key.address());
+    if client || snapshot.state.session_holder(&key).is_some() {
+        return Ok(());
+    }
+    Err(Problem::new("auth.role", key))
 }
 
 async fn read_body(

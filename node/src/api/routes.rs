@@ -32,9 +32,12 @@ pub(crate) enum Listener {
 pub(crate) enum Access {
     /// Anyone.
     Anyone,
-    /// Anyone on loopback. Off it a signed request would be needed, which this release does not
-    /// know yet, so it is refused there.
+    /// Anyone on loopback. Off it only the job's parties may ask, which this release does not
+    /// check yet, so it is refused there.
     Loopback,
+    /// Anyone on loopback; off it, requests signed by a wallet that has an account or by a
+    /// validator's session key.
+    Signed,
     /// Local chains only.
     Local,
 }
@@ -125,9 +128,9 @@ rows! {
     GET "/v1/jobs/{}/events" Public Anyone Read 0 => now jobs::events;
     GET "/v1/jobs/{}/receipt" Public Anyone List 0 => later jobs::receipt;
     GET "/v1/jobs/{}/output" Public Loopback Read 0 => later jobs::output;
-    PUT "/v1/blobs/{}" Public Loopback Blob 256 * KIB => later blobs::put;
+    PUT "/v1/blobs/{}" Public Signed Blob 256 * KIB => later blobs::put;
     GET "/v1/blobs/{}" Public Loopback Blob 0 => later blobs::get;
-    POST "/v1/blobs/manifests" Public Loopback Blob 64 * KIB => later blobs::manifest;
+    POST "/v1/blobs/manifests" Public Signed Blob 64 * KIB => later blobs::manifest;
     GET "/v1/models" Public Anyone List 0 => later models::list;
     GET "/v1/models/{}" Public Anyone Read 0 => later models::show;
     GET "/v1/evidence" Public Anyone List 0 => now jobs::evidence;

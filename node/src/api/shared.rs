@@ -1,7 +1,7 @@
 //! What every handler can read.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use actors::handle::NodeHandle;
 use actors::jobs::workflow::Capacity;
@@ -13,6 +13,7 @@ use super::buckets::Buckets;
 use super::checks::Host;
 use super::meters::Meters;
 use super::models::Shelf;
+use crate::auth::Nonces;
 use crate::config::Config;
 use crate::history::History;
 use crate::home::Chain;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     /// Our own.
     pub(crate) meters: Meters,
+    /// Nonces of signed requests.
+    pub(crate) nonces: Mutex<Nonces>,
     /// Rate limits.
     pub(crate) buckets: Buckets,
     /// Told to take no seats.

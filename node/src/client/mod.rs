@@ -4,12 +4,18 @@ pub(crate) mod resolve;
 pub(crate) mod transact;
 
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use protocol::digest::ChainId;
+use protocol::keys::SecretKey;
 use serde_json::Value;
 use ureq::{Agent, Body, http};
 
+use crate::auth;
+use crate::clock;
+use crate::keys::keystore::random;
 use crate::problem::Problem;
 
 /// No answer of a node is longer (api.md).
@@ -20,7 +26,11 @@ const RESPONSE_BYTES_MAX: u64 = 4 << 20;
 pub(crate) struct Api {
     base: String,
     agent: Agent,
+    signer: Option<Arc<(SecretKey, ChainId)>>,
 }
+
+/// How long a client puts up with "more slowly".
+const PATIENCE: Duration = Duration::from_secs(60);
 
 type Response = http::Response<Body>;
 
@@ -44,7 +54,51 @@ impl Api {
         Ok(Self {
             base,
             agent: config.new_agent(),
+            signer: None,
         })
+    }
+
+    /// The same API, asked in the name of a key where the node is on another host.
+    pub(crate) fn signing(&self, key: SecretKey, chain: ChainId) -> Self {
+        Self {
+            signer: Some(Arc::new((key, chain))),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the node is on this host, as far as its address says.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.authority();
+        ["127.", "localhost:", "[::1]"]
+            .iter()
+            .any(|own| host.starts_with(own))
+    }
+
+    fn authority(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// The headers that prove who asks; none without a key.
+    fn proof(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<(&'static str, String)>> {
+        let Some(signer) = &self.signer else {
+            return Ok(Vec::new());
+        };
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let authority = self.authority().to_ascii_lowercase();
+        let request = auth::Request {
+            method,
+            authority: &authority,
+            path,
+            query,
+            body,
+        };
+        let now = clock::unix_seconds();
+        let headers = auth::sign(&request, &signer.0, &signer.1, now, random()?);
+        Ok(vec![
+            ("content-digest", headers.digest),
+            ("signature-input", headers.input),
+            ("signature", headers.signature),
+        ])
     }
 
     /// The address asked.
@@ -61,10 +115,9 @@ impl Api {
         json(&self.get_bytes(path)?)
     }
 
-    /// GET of bytes.
+    /// GET of bytes; waits when told that it goes too fast.
     pub(crate) fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
-        let response = self.agent.get(self.url(path)).call();
-        read(self.checked(response)?)
+        patiently(|| read(self.checked(self.agent.get(self.url(path)).call())?))
     }
 
     /// GET of a document that may not exist.
@@ -91,11 +144,16 @@ impl Api {
 
     /// POST of bytes.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Value> {
-        let request = self
-            .agent
-            .post(self.url(path))
-            .header("content-type", "application/octet-stream");
-        json(&read(self.checked(request.send(body))?)?)
+        patiently(|| {
+            let mut request = self
+                .agent
+                .post(self.url(path))
+                .header("content-type", "application/octet-stream");
+            for (name, value) in self.proof("POST", path, body)? {
+                request = request.header(name, value);
+            }
+            json(&read(self.checked(request.send(body))?)?)
+        })
     }
 
     /// POST of a document.
@@ -109,17 +167,16 @@ impl Api {
 
     /// PUT of bytes; waits when told that it goes too fast.
     pub(crate) fn put(&self, path: &str, body: &[u8]) -> Result<()> {
-        loop {
-            let request = self
+        patiently(|| {
+            let mut request = self
                 .agent
                 .put(self.url(path))
                 .header("content-type", "application/octet-stream");
-            match self.checked(request.send(body)) {
-                Ok(_) => return Ok(()),
-                Err(error) if is_rate(&error) => std::thread::sleep(Duration::from_millis(250)),
-                Err(error) => return Err(error),
+            for (name, value) in self.proof("PUT", path, body)? {
+                request = request.header(name, value);
             }
-        }
+            self.checked(request.send(body)).map(drop)
+        })
     }
 
     fn unreachable(&self, error: &ureq::Error) -> anyhow::Error {
@@ -147,10 +204,23 @@ impl Api {
     }
 }
 
+/// Asks again for as long as the node only says "more slowly", a minute at most.
+fn patiently<T>(ask: impl Fn() -> Result<T>) -> Result<T> {
+    let start = clock::instant();
+    loop {
+        match ask() {
+            Err(error) if is_rate(&error) && start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(250));
+            }
+            other => return other,
+        }
+    }
+}
+
 fn is_rate(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<Problem>()
-        .is_some_and(|problem| problem.status == 429)
+        .is_some_and(|problem| problem.code == "api.rate")
 }
 
 fn read(response: Response) -> Result<Vec<u8>> {

@@ -34,10 +34,14 @@ pub(crate) struct Signer {
 }
 
 impl Resolved {
-    /// Finds the node: `--api`, else the home's `node.toml`, else the testnet's endpoints.
+    /// Finds the node: `--api`, else where the home's node says it listens, else its `node.toml`, else the testnet's endpoints.
     pub(crate) fn find(global: &Global, home: &Home) -> Result<Self> {
         let base = match &global.api {
             Some(url) => url.clone(),
+            None if home.api_file().exists() => {
+                let bytes = file::read_limited(&home.api_file(), ENDPOINTS_BYTES_MAX)?;
+                format!("http://{}", String::from_utf8_lossy(&bytes))
+            }
             None if home.config_file().exists() => {
                 let config = home.load_config(global.config.as_deref())?.config;
                 format!("http://{}", config.api.listen)

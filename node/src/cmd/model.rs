@@ -166,14 +166,21 @@ pub(crate) fn put_input(
 /// Asks what is missing, sends that, and asks again.
 fn upload(context: &Context, node: &Resolved, manifest: &[u8], bytes: &[u8]) -> Result<()> {
     let path = "/v1/blobs/manifests";
-    let missing = missing_of(&node.api.post(path, manifest)?)?;
+    let api = match node.api.is_loopback() {
+        true => node.api.clone(),
+        false => {
+            let chain = node.chain()?;
+            node.api.signing(node.wallet(&chain)?.key, chain.id)
+        }
+    };
+    let missing = missing_of(&api.post(path, manifest)?)?;
     if missing.is_empty() {
         return Ok(());
     }
     for chunk in bytes.chunks(CHUNK_BYTES) {
         let digest = protocol::digest::sha256(chunk);
         if missing.contains(&digest) {
-            node.api.put(&format!("/v1/blobs/{digest}"), chunk)?;
+            api.put(&format!("/v1/blobs/{digest}"), chunk)?;
         }
     }
     context.output.progress(&format!(
@@ -181,7 +188,7 @@ fn upload(context: &Context, node: &Resolved, manifest: &[u8], bytes: &[u8]) -> 
         missing.len(),
         node.api.base()
     ));
-    match missing_of(&node.api.post(path, manifest)?)?.len() {
+    match missing_of(&api.post(path, manifest)?)?.len() {
         0 => Ok(()),
         left => refuse!(
             "blob.missing",

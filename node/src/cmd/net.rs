@@ -21,7 +21,7 @@ pub(crate) enum Verb {
 /// Which way.
 #[derive(clap::Args, Debug)]
 pub(crate) struct QuiesceArgs {
-    /// Sign and take seats again.
+    /// Take seats again.
     #[arg(long)]
     off: bool,
 }
@@ -75,9 +75,9 @@ pub(crate) fn quiesce(context: &Context, args: &QuiesceArgs) -> Result<Exit> {
     value["schema"] = json!("palisade.quiesce/1");
     context.output.document(&value, || {
         if args.off {
-            "signing and taking seats again"
+            "taking seats again"
         } else {
-            "quiet: serving only"
+            "takes no seats; votes go on"
         }
         .to_owned()
     });

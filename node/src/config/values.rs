@@ -40,7 +40,7 @@ fn refuse(text: &str) -> String {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, bytes) in UNITS {
-            if self.0 % bytes == 0 {
+            if self.0.is_multiple_of(bytes) {
                 return write!(f, "{}{unit}", self.0 / bytes);
             }
         }

@@ -45,6 +45,7 @@ registry! {
     "auth.form" 401 Refused "The signature headers are not in the one accepted form" "See Accept-Signature in the answer.";
     "auth.replay" 401 Refused "This nonce was used before" "Sign anew with a fresh nonce.";
     "auth.required" 401 Refused "This needs a signed request" "Sign it with a wallet or session key; see Accept-Signature.";
+    "auth.role" 403 Refused "This key has no role here" "Sign with a wallet key that has an account, or a validator's session key.";
     "blob.digest" 422 Rejected "The bytes do not have the digest in the path" "Hash what you send: PUT /v1/blobs/<sha256 of the body>.";
     "blob.missing" 404 NotFound "This node does not hold that blob" "Ask another node, or put it first with `palisade model put`.";
     "chain.other" 409 Config "The node serves another chain" "Name the right one with --api, or the right home with --home.";
@@ -55,6 +56,7 @@ registry! {
     "check.jail" 503 False "The validator is jailed or tombstoned" "palisade validator status";
     "check.keys" 503 False "A key is missing" "palisade keys list";
     "check.peers" 503 False "Too few peers" "palisade status --why; see [net] peers in node.toml.";
+    "check.quiesce" 503 False "Told to take no seats" "palisade quiesce --off";
     "check.registered" 503 False "This node's keys belong to no validator" "palisade validator join";
     "check.sandbox" 503 False "The sandbox is closed" "palisade doctor --sandbox";
     "check.seat_bond" 503 False "All of the stake is locked in seats" "Wait for running jobs, or bond more.";

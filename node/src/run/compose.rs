@@ -1,8 +1,8 @@
 //! The parts of a node, put together in order, and taken apart again.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use actors::execution::engine::{ClosedEngine, Engine};
 use actors::execution::sandboxed::SandboxEngine;
@@ -29,6 +29,8 @@ use super::halt;
 use super::log;
 use super::sockets::{Handed, Sockets};
 use crate::api::{self, Buckets, Host, Listeners, Meters, Shared, Shelf};
+use crate::auth::Nonces;
+use crate::clock;
 use crate::cmd::Context;
 use crate::cmd::doctor::degradations;
 use crate::config::{Config, Role as NodeRole};
@@ -379,6 +381,7 @@ fn serve(
         host,
         meters: Meters::new(&registry)?,
         registry,
+        nonces: Mutex::new(Nonces::new(clock::unix_seconds())),
         quiet: AtomicBool::new(false),
         exposed: sockets.exposed(),
         halted: AtomicBool::new(false),
@@ -391,6 +394,7 @@ fn serve(
         admin,
     };
     let served = api::serve(shared.clone(), listeners)?;
+    file::write_private(&home.api_file(), listening.to_string().as_bytes())?;
     tracing::info!(api = %listening, peer_id = %shared.peer_id, height = node.snapshot().height.0, "node_started");
     let ended = wait(&node)?;
     let exit = match ended {
@@ -409,7 +413,9 @@ fn serve(
         linger()?;
     }
     served.stop();
-    drop(std::fs::remove_file(home.admin_socket()));
+    for file in [home.admin_socket(), home.api_file()] {
+        drop(std::fs::remove_file(file));
+    }
     tracing::info!(code = exit.code(), "node_stopped");
     Ok(exit)
 }
