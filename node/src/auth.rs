@@ -12,6 +12,8 @@ use protocol::keys::{PublicKey, SecretKey, Signature};
 use crate::problem::Problem;
 
 const COMPONENTS: &str = "(\"@method\" \"@authority\" \"@path\" \"@query\" \"content-digest\")";
+/// The form, as an answer without a signature asks for it.
+pub(crate) const ACCEPTED: &str = "pal=(\"@method\" \"@authority\" \"@path\" \"@query\" \"content-digest\");created;expires;nonce;keyid;tag=\"palisade-api-v1\"";
 const TAG: &str = "palisade-api-v1";
 /// A signature is valid for so long at most.
 const LIFETIME_SECONDS: u64 = 60;

@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use serde_json::Value;
 
 use crate::problem::Problem;
@@ -72,6 +74,12 @@ pub(crate) fn problem(
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if problem.status == 401 {
+        let headers = response.headers_mut();
+        let accept = HeaderName::from_static("accept-signature");
+        headers.insert(accept, HeaderValue::from_static(crate::auth::ACCEPTED));
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Signature"));
+    }
     harden(&mut response);
     response
 }
@@ -79,7 +87,7 @@ pub(crate) fn problem(
 fn harden(response: &mut HttpResponse) {
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &'static str| {
-        let name = actix_web::http::header::HeaderName::from_static(name);
+        let name = HeaderName::from_static(name);
         headers.insert(name, HeaderValue::from_static(value));
     };
     set("x-content-type-options", "nosniff");
