@@ -10,6 +10,7 @@ mod codec;
 mod compose;
 mod halt;
 mod log;
+mod open;
 mod sockets;
 
 pub(crate) use compose::{Options, run};
