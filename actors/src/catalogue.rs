@@ -20,7 +20,7 @@ use protocol::units::{Height, Round};
 use protocol::vote::Pair;
 use tokio::sync::oneshot;
 
-use crate::execution::engine::RunEnd;
+use crate::engine::RunEnd;
 use crate::execution::workflow::Order;
 use crate::jobs::workflow::{Artifact, Capacity};
 use crate::mailbox::{Class, Letter};

@@ -2,10 +2,10 @@
 
 pub(crate) mod actor;
 pub(crate) mod effects;
-pub mod engine;
-pub mod sandboxed;
-pub(crate) mod slots;
 pub mod workflow;
+
+pub use crate::engine;
+pub use crate::engine::sandboxed;
 
 #[cfg(test)]
 mod tests;

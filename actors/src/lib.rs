@@ -40,6 +40,7 @@ pub mod blobs;
 pub mod catalogue;
 pub mod clock;
 mod duties;
+pub mod engine;
 pub mod escrow;
 pub mod evidence;
 pub mod execution;

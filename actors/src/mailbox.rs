@@ -13,16 +13,18 @@
 //! flood of the others can take it. A closed mailbox drops letters silently; ours notices, because a
 //! letter that is dropped unopened says so.
 
+mod metrics;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::{Actor, Addr, ArbiterHandle, Context, Handler, Message};
-use prometheus::core::Collector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+pub use metrics::MailboxMetrics;
 
 use crate::clock;
 use crate::supervisor::{Fatal, HaltReason, Supervisor};
@@ -78,66 +80,6 @@ pub struct Capacity {
     pub vital: usize,
     /// Everything else.
     pub common: usize,
-}
-
-/// Counters of all mailboxes of one node.
-#[derive(Clone, Debug)]
-pub struct MailboxMetrics {
-    depth: IntGaugeVec,
-    capacity: IntGaugeVec,
-    shed: IntCounterVec,
-    wait: HistogramVec,
-    handle: HistogramVec,
-}
-
-impl MailboxMetrics {
-    /// Registers the mailbox metrics.
-    ///
-    /// # Errors
-    /// If one of the names is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let actor = &["actor"];
-        let seconds = vec![0.0001, 0.001, 0.01, 0.1, 1.0, 10.0];
-        let histogram = |name, help| {
-            HistogramVec::new(
-                HistogramOpts::new(name, help).buckets(seconds.clone()),
-                actor,
-            )
-        };
-        let metrics = Self {
-            depth: IntGaugeVec::new(
-                Opts::new("palisade_actor_mailbox_depth", "Letters waiting"),
-                actor,
-            )?,
-            capacity: IntGaugeVec::new(
-                Opts::new("palisade_actor_mailbox_capacity", "Letters that may wait"),
-                actor,
-            )?,
-            shed: IntCounterVec::new(
-                Opts::new(
-                    "palisade_actor_shed_total",
-                    "Letters dropped by a full mailbox",
-                ),
-                &["actor", "message"],
-            )?,
-            wait: histogram(
-                "palisade_actor_wait_seconds",
-                "Time from sending to handling",
-            )?,
-            handle: histogram("palisade_actor_handle_seconds", "Time in the handler")?,
-        };
-        let all: [Box<dyn Collector>; 5] = [
-            Box::new(metrics.depth.clone()),
-            Box::new(metrics.capacity.clone()),
-            Box::new(metrics.shed.clone()),
-            Box::new(metrics.wait.clone()),
-            Box::new(metrics.handle.clone()),
-        ];
-        for collector in all {
-            registry.register(collector)?;
-        }
-        Ok(metrics)
-    }
 }
 
 /// What both ends of a mailbox share.
@@ -533,5 +475,4 @@ fn open<M: Letter>(mut mail: Mail<M>) -> Option<M> {
 }
 
 #[cfg(test)]
-#[path = "mailbox_tests.rs"]
 mod tests;

@@ -3,6 +3,7 @@
 pub mod actor;
 mod early;
 pub mod pool;
+mod refusal;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -8,19 +8,29 @@ use protocol::signed::Signed;
 use protocol::tx::{KeyKind, Tx};
 
 use crate::catalogue::{MempoolMail, NetworkMail};
+use crate::handle::Bells;
 use crate::mailbox::Outbox;
 use crate::tamper::{Outgoing, Wire};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct NodeWire {
-    pub(crate) net: NetHandle,
-    pub(crate) network: Outbox<NetworkMail>,
-    pub(crate) mempool: Outbox<MempoolMail>,
-    pub(crate) chain: ChainId,
+    net: NetHandle,
+    network: Outbox<NetworkMail>,
+    mempool: Outbox<MempoolMail>,
+    chain: ChainId,
 }
 
 impl NodeWire {
+    pub(crate) fn new(net: NetHandle, bells: &Bells, chain: ChainId) -> Self {
+        Self {
+            net,
+            network: bells.network.clone(),
+            mempool: bells.mempool.clone(),
+            chain,
+        }
+    }
+
     /// Without the feature the node's own restraint stays on.
     #[cfg(not(feature = "byzantine"))]
     fn publish_sealed(&self, topic: Topic, bytes: Vec<u8>) -> Result<(), CommandError> {

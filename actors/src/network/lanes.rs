@@ -3,8 +3,12 @@
 //! Consensus messages wait for room here, not in the network's loop. Evidence and transactions are
 //! shed by their mailboxes; their holders offer them again.
 
-use net::Lanes;
+use std::collections::BTreeSet;
 
+use net::{Lanes, NetHandle};
+use protocol::digest::sha256;
+
+use crate::audit::AuditTrail;
 use crate::catalogue::{ConsensusMail, EvidenceMail, MempoolMail, NetworkMail};
 use crate::mailbox::Outbox;
 
@@ -73,4 +77,30 @@ pub(crate) fn start(arbiter: &actix::ArbiterHandle, lanes: Lanes, ends: LaneEnds
         }),
     ];
     tasks.into_iter().all(|spawned| spawned)
+}
+
+/// Writes every ban into the audit log, once.
+pub(crate) fn watch_bans(
+    arbiter: &actix::ArbiterHandle,
+    net: &NetHandle,
+    audit: AuditTrail,
+) -> bool {
+    let mut views = net.watch_view();
+    arbiter.spawn(async move {
+        let mut known: BTreeSet<(String, u64)> = BTreeSet::new();
+        while views.changed().await.is_ok() {
+            let bans = views.borrow_and_update().bans.clone();
+            let now: BTreeSet<(String, u64)> = bans
+                .iter()
+                .map(|ban| (ban.peer.to_string(), ban.since_ms))
+                .collect();
+            for ban in &bans {
+                if !known.contains(&(ban.peer.to_string(), ban.since_ms)) {
+                    let body = sha256(ban.reason.as_bytes());
+                    audit.record("network", "peer_banned", ban.peer.to_string(), body);
+                }
+            }
+            known = now;
+        }
+    })
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::mpsc as std_mpsc;
 
 use actix::{Arbiter, System};
+use prometheus::Registry;
 
 use super::*;
 

@@ -1,5 +1,8 @@
 //! What executes a seat's run: the seam between the workflow and whatever stands behind it.
 
+pub mod sandboxed;
+pub(crate) mod slots;
+
 use std::fmt;
 
 use protocol::job::DeclineReason;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use protocol::job::DeclineReason;
 use sandbox::{Cancel, Limits, Outcome, Profile, Program, Sandbox, Slot, Spec, sealed_memfd};
 
-use crate::execution::engine::{Engine, RunEnd, RunSlot, Work};
+use crate::engine::{Engine, RunEnd, RunSlot, Work};
 use crate::tamper::SeatResult;
 
 /// What a nonzero exit of the runner means if its report says nothing else.

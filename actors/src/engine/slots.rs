@@ -11,7 +11,7 @@ use protocol::job::{DeclineReason, SeatRef};
 use sandbox::Cancel;
 use storage::handle::StorageHandle;
 
-use crate::execution::engine::{Engine, RunEnd, RunSlot, Work};
+use crate::engine::{Engine, RunEnd, RunSlot, Work};
 use crate::execution::workflow::Order;
 
 /// Orders that may wait for a slot; jobs hands out no more than there are slots.
