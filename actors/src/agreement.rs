@@ -3,5 +3,6 @@
 pub(crate) mod actor;
 pub(crate) mod blocks;
 pub(crate) mod boot;
+mod heard;
 pub(crate) mod metrics;
 pub(crate) mod publish;

@@ -14,6 +14,7 @@
 //! letter that is dropped unopened says so.
 
 mod metrics;
+mod queue;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 pub use metrics::MailboxMetrics;
+pub use queue::Queue;
 
 use crate::clock;
 use crate::supervisor::{Fatal, HaltReason, Supervisor};
@@ -407,7 +409,7 @@ impl Post {
                 desk,
                 link: Arc::new(sender),
             },
-            Queue { receiver },
+            Queue::new(receiver),
         )
     }
 }
@@ -423,54 +425,6 @@ impl<A: Receive> Mailbox<A> {
             };
             Context::with_receiver(receiver).run(shell);
         })
-    }
-}
-
-impl<M: Letter> Link<M> for mpsc::UnboundedSender<Mail<M>> {
-    fn push(&self, mail: Mail<M>) {
-        // The permits bound it; a closed queue drops the letter, which `Mail` notices.
-        let _closed = self.send(mail);
-    }
-}
-
-/// The receiving end of [`Post::queue`].
-pub struct Queue<M: Letter> {
-    receiver: mpsc::UnboundedReceiver<Mail<M>>,
-}
-
-impl<M: Letter> fmt::Debug for Queue<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Queue")
-    }
-}
-
-impl<M: Letter> Queue<M> {
-    /// The next letter, once there is one; `None` when all outboxes are gone.
-    pub async fn next(&mut self) -> Option<M> {
-        loop {
-            if let Some(message) = open(self.receiver.recv().await?) {
-                return Some(message);
-            }
-        }
-    }
-
-    /// The next letter, if one waits.
-    pub fn take(&mut self) -> Option<M> {
-        loop {
-            if let Some(message) = open(self.receiver.try_recv().ok()?) {
-                return Some(message);
-            }
-        }
-    }
-}
-
-fn open<M: Letter>(mut mail: Mail<M>) -> Option<M> {
-    match mail.content.take()? {
-        Content::Letter(message) => Some(message),
-        Content::Ping(reply) => {
-            let _gone = reply.send(());
-            None
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The mempool: the one gate into a block, for users and for our own actors alike.
 
 pub mod actor;
+mod cart;
 mod early;
 pub mod pool;
 mod refusal;

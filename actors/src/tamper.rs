@@ -14,13 +14,15 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::block::Block;
-use protocol::digest::{ChainId, Digest, ValidatorId};
-use protocol::job::{Outcome, SeatRef};
+use protocol::digest::{ChainId, ValidatorId};
+use protocol::job::SeatRef;
 use protocol::keys::SecretKey;
 use protocol::signed::Signed;
 use protocol::tx::{Tx, TxBody};
-use protocol::units::{Fuel, Height};
+use protocol::units::Height;
 use protocol::vote::{Proposal, RelayedCertificate, Vote};
+
+pub use crate::seat::SeatResult;
 
 /// A consensus message on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,21 +38,6 @@ pub enum Outgoing {
     },
     /// A certificate, relayed under our session key.
     Certificate(Signed<RelayedCertificate>),
-}
-
-/// What a seat's run ended in, before it is committed to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeatResult {
-    /// How the run ended.
-    pub outcome: Outcome,
-    /// What it answered, or the root that stands for its failure.
-    pub result_root: Digest,
-    /// What it cost.
-    pub fuel: Fuel,
-    /// The output blob; empty unless the outcome is Ok.
-    pub output: Vec<u8>,
-    /// Detail of outcomes 1 to 4.
-    pub code: u32,
 }
 
 /// What a liar has in hand: the node's own keys and its wire.

@@ -10,11 +10,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Effect, Halt, Input, Judgement, Machine, Peer, Received, TimerId, WalSeq, Window};
+use consensus::{Effect, Halt, Input, Judgement, Machine, Peer, WalSeq, Window};
 use ledger::BlockInvalid;
 use net::{ConsensusEvent, Offence, PeerId};
-use protocol::block::{Block, HEADER_BYTES};
-use protocol::codec::{decode_canonical, encode};
+use protocol::block::HEADER_BYTES;
+use protocol::codec::encode;
 use protocol::digest::{BlockId, ChainId, TxId, ValidatorId};
 use protocol::keys::{PublicKey, SecretKey};
 use protocol::limits::BLOCK_BYTES_MAX;
@@ -23,7 +23,6 @@ use protocol::tx::Tx;
 use protocol::units::{Height, Round};
 use protocol::vote::{CommitCertificate, RelayedCertificate};
 use storage::blocks::CommittedBlock;
-use storage::exit::ExitKind;
 use storage::handle::StorageHandle;
 use storage::journal::Durability;
 use storage::request::JournalError;
@@ -31,6 +30,7 @@ use tokio::sync::watch;
 
 use crate::agreement::blocks::{Bench, Refusal, Tried};
 use crate::agreement::boot;
+use crate::agreement::heard::{self, Heard};
 use crate::agreement::metrics::ConsensusMetrics;
 use crate::agreement::publish::Publisher;
 use crate::catalogue::{ConsensusMail, MempoolMail, NetworkMail};
@@ -196,7 +196,7 @@ impl ConsensusActor {
         let entries = records.into_iter().map(boot::entry).collect();
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<u64, JournalError>| {
-            let exit = exit_of(&outcome);
+            let exit = heard::exit_of(&outcome);
             let outcome = outcome.map_err(|error| error.to_string());
             own.tell(ConsensusMail::WalDurable {
                 seq: seq.0,
@@ -229,7 +229,7 @@ impl ConsensusActor {
         };
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<(), JournalError>| {
-            let exit = exit_of(&outcome);
+            let exit = heard::exit_of(&outcome);
             let outcome = outcome.map_err(|error| error.to_string());
             own.tell(ConsensusMail::BlockDurable {
                 height,
@@ -248,7 +248,7 @@ impl ConsensusActor {
 
     fn broadcast(&mut self, message: consensus::Outgoing, delivery: consensus::Delivery) {
         if delivery == consensus::Delivery::Again {
-            let at = place_of(&message);
+            let at = heard::place_of(&message);
             if self.offered != Some(at) {
                 self.offered = Some(at);
                 let (height, round) = at;
@@ -291,7 +291,7 @@ impl ConsensusActor {
     }
 
     fn freeze(&self, conflict: &consensus::effect::Conflict) {
-        let evidence = [&conflict.first, &conflict.second].map(|c| hex_of(&encode(c)));
+        let evidence = [&conflict.first, &conflict.second].map(|c| heard::hex_of(&encode(c)));
         let detail = format!(
             "blocks {} and {} are both certified at height {}",
             conflict.first.block, conflict.second.block, conflict.first.height
@@ -391,115 +391,17 @@ impl ConsensusActor {
     }
 
     fn heard(&mut self, event: ConsensusEvent) {
-        let name = |peer: &PeerId| Peer::new(&peer.to_bytes());
-        let inputs = match event {
-            ConsensusEvent::Vote { peer, vote } => {
-                vec![Input::Message(name(&peer), Received::Vote(vote))]
-            }
-            ConsensusEvent::Proposal {
-                peer,
-                proposal,
-                block,
-            } => {
-                let (from, id) = (name(&peer), proposal.message().block);
-                let message = Input::Message(from.clone(), Received::Proposal(proposal));
-                let body = block.map(|bytes| Input::Body(from, id, bytes.into()));
-                [Some(message), body].into_iter().flatten().collect()
-            }
-            ConsensusEvent::Certificate { peer, certificate } => {
-                vec![Input::Message(
-                    name(&peer),
-                    Received::Certificate(certificate),
-                )]
-            }
-            ConsensusEvent::PeerUp { peer, tip, .. } | ConsensusEvent::Status { peer, tip } => {
-                vec![Input::Status {
-                    peer: name(&peer),
-                    tip: tip.height,
-                }]
-            }
-            ConsensusEvent::Ahead { peer, height } => {
-                vec![Input::Status {
-                    peer: name(&peer),
-                    tip: height.previous(),
-                }]
-            }
-            ConsensusEvent::PeerDown { .. } => Vec::new(),
-            ConsensusEvent::Body { peer, block, bytes } => self.body(peer, block, bytes),
-            ConsensusEvent::Synced { peer, blocks, .. } => self.synced(peer, blocks),
-        };
-        if !inputs.is_empty() {
-            self.drive(inputs);
-        }
-    }
-
-    fn body(&self, peer: PeerId, id: BlockId, bytes: Option<Vec<u8>>) -> Vec<Input> {
-        let Some(bytes) = bytes else {
-            return Vec::new();
-        };
-        if !Block::from_bytes(&bytes).is_ok_and(|block| block.id() == id) {
+        let Heard { inputs, liar } = heard::inputs(event);
+        if let Some(peer) = liar {
             let offence = Offence::LyingBlock;
             self.parts
                 .network
                 .tell(NetworkMail::Report { peer, offence });
-            return Vec::new();
         }
-        vec![Input::Body(Peer::new(&peer.to_bytes()), id, bytes.into())]
-    }
-
-    fn synced(&self, peer: PeerId, blocks: Vec<net::DecidedBlock>) -> Vec<Input> {
-        let mut inputs = Vec::new();
-        for decided in blocks {
-            let Ok(certificate) = decode_canonical::<CommitCertificate>(&decided.certificate)
-            else {
-                let offence = Offence::LyingBlock;
-                self.parts
-                    .network
-                    .tell(NetworkMail::Report { peer, offence });
-                break;
-            };
-            let (peer, block) = (Peer::new(&peer.to_bytes()), decided.block.into());
-            inputs.push(Input::Synced {
-                peer,
-                block,
-                certificate,
-            });
-        }
-        inputs
-    }
-
-    fn timeout(&mut self, id: TimerId) {
-        self.drive([Input::Timeout(id)]);
-    }
-}
-
-fn exit_of<T>(outcome: &Result<T, JournalError>) -> Option<u8> {
-    outcome
-        .as_ref()
-        .err()
-        .and_then(JournalError::exit)
-        .map(ExitKind::code)
-}
-
-fn place_of(message: &consensus::Outgoing) -> (Height, Round) {
-    match message {
-        consensus::Outgoing::Vote(vote) => (vote.message.height, vote.message.round),
-        consensus::Outgoing::Proposal(proposal, _) => {
-            (proposal.message.height, proposal.message.round)
-        }
-        consensus::Outgoing::Certificate(certificate) => {
-            (certificate.height(), certificate.round())
+        if !inputs.is_empty() {
+            self.drive(inputs);
         }
     }
-}
-
-fn hex_of(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// How long one letter may take before it is worth a line in the log.
@@ -520,7 +422,7 @@ impl Receive for ConsensusActor {
         let name = crate::mailbox::Letter::name(&message);
         match message {
             ConsensusMail::Heard(event) => self.heard(*event),
-            ConsensusMail::Timeout(id) => self.timeout(id),
+            ConsensusMail::Timeout(id) => self.drive([Input::Timeout(id)]),
             ConsensusMail::Taken { height, round, txs } => self.built(height, round, &txs),
             ConsensusMail::WalDurable { seq, outcome, exit } => {
                 self.wal_durable(seq, outcome, exit);

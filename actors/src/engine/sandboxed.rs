@@ -27,6 +27,10 @@ pub trait RunnerCodec: Send + Sync + fmt::Debug + 'static {
     fn report(&self, engine: u16, stdout: &[u8]) -> Result<SeatResult, DeclineReason>;
 }
 
+/// The runner reads the CPU's kind from its environment, past its own settings, and the kind picks
+/// kernels: one value for every host keeps the bits alike (models.md, Pinning).
+const RUNNER_ENVIRONMENT: &[u8] = b"TRACT_X86_KIND=other";
+
 /// The sandbox with the program it runs.
 #[derive(Debug)]
 pub struct SandboxEngine {
@@ -97,6 +101,7 @@ impl SandboxSlot {
         let engine = work.order.spec.engine.to_string();
         let args = [self.mode.as_str(), self.mode.as_str(), engine.as_str()];
         let mut spec = Spec::new(self.program.clone(), Profile::Runner, &args);
+        spec.env = vec![RUNNER_ENVIRONMENT.to_vec()];
         let params = &work.order.spec.params;
         let most = Limits::ceiling(Profile::Runner);
         spec.limits = Limits {

@@ -23,14 +23,14 @@
 
 use std::collections::BTreeMap;
 
-use protocol::digest::{ChainId, Digest, JobId, ValidatorId, sha256};
+use protocol::digest::{ChainId, Digest, JobId, ValidatorId};
 use protocol::events::Event;
-use protocol::job::{CommitPreimage, DeclineReason, JobSpec, Outcome, SeatRef};
+use protocol::job::{CommitPreimage, DeclineReason, JobSpec, SeatRef};
 use protocol::limits::INLINE_OUTPUT_BYTES_MAX;
-use protocol::tx::{CommitResult, Decline, RevealResult, RevealedOutput, TxBody};
+use protocol::tx::{CommitResult, Decline, TxBody};
 use protocol::units::Height;
 
-use crate::tamper::SeatResult;
+use crate::seat::SeatResult;
 
 /// A run that is not over so many blocks before its commit deadline is cancelled, so that its
 /// Decline is in time.
@@ -441,32 +441,10 @@ impl Seat {
                 let Some(result) = &self.result else {
                     return Vec::new();
                 };
-                let body = TxBody::RevealResult(reveal(opened, result));
+                let body = TxBody::RevealResult(result.reveal(opened));
                 vec![Intent::Submit { body, valid_until }]
             }
             _ => Vec::new(),
         }
-    }
-}
-
-fn reveal(opened: &CommitPreimage, result: &SeatResult) -> RevealResult {
-    let output = match result.outcome {
-        Outcome::Ok if result.output.len() <= INLINE_OUTPUT_BYTES_MAX => {
-            RevealedOutput::Inline(result.output.clone())
-        }
-        Outcome::Ok => RevealedOutput::Blob {
-            sha256: sha256(&result.output),
-            size: u64::try_from(result.output.len()).unwrap_or(u64::MAX),
-        },
-        _ => RevealedOutput::Code(result.code),
-    };
-    RevealResult {
-        seat: opened.seat,
-        salt: opened.salt,
-        outcome: opened.outcome,
-        result_root: opened.result_root,
-        work_digest: opened.work_digest,
-        fuel: opened.fuel,
-        output,
     }
 }

@@ -19,7 +19,6 @@
     )
 )]
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
@@ -31,6 +30,7 @@ use protocol::signed::Verified;
 use protocol::tx::{KeyKind, Tx, TxBody, TxKind};
 use protocol::units::{Amount, Height};
 
+use crate::mempool::cart::{Candidate, Cart};
 pub use crate::mempool::refusal::PoolRefusal;
 
 /// Transactions of one signer.
@@ -41,8 +41,6 @@ pub const POOL_TXS_MAX: usize = 20_000;
 pub const POOL_BYTES_MAX: usize = 32 << 20;
 /// An equal nonce replaces if it pays so many per cent more.
 const REPLACE_PERCENT: u64 = 10;
-/// What a body's encoding adds to each transaction: the length in front of it.
-const LENGTH_PREFIX_BYTES: usize = 8;
 const _: () = assert!(POOL_TXS_MAX > SIGNER_TXS_MAX);
 
 /// What an account can do, by the newest snapshot.
@@ -255,7 +253,7 @@ impl Pool {
                 };
                 evidence_left = left;
             }
-            cart.take(entry);
+            cart.take(&entry.tx, entry.bytes);
         }
         self.select_wallets(&mut cart);
         cart.taken
@@ -285,7 +283,7 @@ impl Pool {
                 .waiting
                 .get(&nonce)
                 .and_then(|id| self.entries.get(id));
-            if !entry.is_some_and(|entry| cart.take(entry)) {
+            if !entry.is_some_and(|entry| cart.take(&entry.tx, entry.bytes)) {
                 continue;
             }
             let following = nonce.saturating_add(1);
@@ -405,52 +403,6 @@ impl Pool {
             }
         }
         self.entries.insert(id, entry);
-    }
-}
-
-/// A block in the making.
-struct Cart {
-    taken: Vec<Arc<Verified<Tx>>>,
-    left: usize,
-}
-
-impl Cart {
-    fn take(&mut self, entry: &Entry) -> bool {
-        let bytes = entry.bytes.saturating_add(LENGTH_PREFIX_BYTES);
-        match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
-                self.taken.push(entry.tx.clone());
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-/// What competes for a place: more fee per byte first, then who came first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Candidate {
-    fee: Amount,
-    bytes: usize,
-    arrival: u64,
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // Fee per byte compared without division: f/b < g/c is f·c < g·b.
-        let weigh = |fee: Amount, bytes: usize| {
-            u128::from(fee.0).saturating_mul(u128::try_from(bytes).unwrap_or(u128::MAX))
-        };
-        weigh(self.fee, other.bytes)
-            .cmp(&weigh(other.fee, self.bytes))
-            .then_with(|| other.arrival.cmp(&self.arrival))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 

@@ -7,28 +7,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::execution::engine::{Engine, RunEnd, RunSlot, Work};
 use actors::feed::HeightEvents;
 use actors::handle::NodeHandle;
 use actors::mempool::Admission;
 use actors::observer::StorageObserver;
 use actors::snapshot::Snapshot;
 use actors::supervisor::Supervisor;
-use actors::tamper::{NoProfiles, Profiles, SeatResult};
+use actors::tamper::{NoProfiles, Profiles};
 use actors::wiring::{self, NodeKeys, NodeParts};
 use net::{JsonMemory, Multiaddr, NodeKey, Role};
 use prometheus::Registry;
 use protocol::digest::{ChainId, ValidatorId, sha256};
 use protocol::events::Event;
 use protocol::genesis::{Genesis, GenesisAccount, GenesisValidator};
-use protocol::job::Outcome;
 use protocol::keys::SecretKey;
 use protocol::params::Params;
-use protocol::result::{Dtype, OutputTensor, encode_blob, result_root};
 use protocol::signed::Signed;
 use protocol::tx::{KeyKind, TX_VERSION, Tx, TxBody};
-use protocol::units::{Amount, Fuel, Height, TimeMs};
-use sandbox::Cancel;
+use protocol::units::{Amount, Height, TimeMs};
 use storage::layer::OsLayer;
 use storage::paths::SegmentSizes;
 use storage::sign::portable::StoppedSignState;
@@ -37,6 +33,8 @@ use storage::state::Backend;
 use storage::{HomeLock, StorageConfig};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::fake::FakeEngine;
 
 /// Nothing in these tests takes this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -93,62 +91,6 @@ pub(crate) fn genesis(validators: u8) -> Genesis {
         validators: (1..=validators).map(validator).collect(),
     };
     Genesis::parse(draft.to_toml().as_bytes()).unwrap()
-}
-
-/// Answers every run with one small tensor; a stand-in for the sandbox.
-#[derive(Debug)]
-pub(crate) struct FakeEngine;
-
-struct FakeSlot;
-
-impl Engine for FakeEngine {
-    fn slots(&self) -> usize {
-        1
-    }
-
-    fn slot(&self, _: u32) -> Result<Box<dyn RunSlot>, String> {
-        Ok(Box::new(FakeSlot))
-    }
-
-    fn tier(&self) -> String {
-        "fake".to_owned()
-    }
-}
-
-impl RunSlot for FakeSlot {
-    fn run(&mut self, work: &Work, _: &Cancel) -> RunEnd {
-        let sum = work
-            .bundle
-            .iter()
-            .fold(0, |sum: u8, byte| sum.wrapping_add(*byte));
-        // A bundle that begins with 255 asks for an answer of several chunks.
-        let count: u32 = if work.bundle.first() == Some(&255) {
-            600_000
-        } else {
-            1
-        };
-        let outputs = [OutputTensor {
-            name: "sum".to_owned(),
-            dtype: Dtype::U8,
-            dims: vec![u64::from(count)],
-            elements: (0..count).map(|_| sum).collect(),
-        }];
-        let result = SeatResult {
-            outcome: Outcome::Ok,
-            result_root: result_root(&outputs).unwrap(),
-            fuel: Fuel(1_000_000),
-            output: encode_blob(&outputs).unwrap(),
-            code: 0,
-        };
-        RunEnd {
-            end: Ok(result),
-            outcome: "exited",
-            tier: "fake".to_owned(),
-            wall_seconds: 0.001,
-            setup_seconds: 0.001,
-            peak_memory_bytes: 1,
-        }
-    }
 }
 
 /// One running node.
