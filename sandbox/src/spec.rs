@@ -13,7 +13,8 @@ use crate::sys;
 use crate::wire::{Decode, Encode};
 
 /// Variables a job may be given. `GLIBC_TUNABLES` and the loader's are not among them.
-pub const ENVIRONMENT_ALLOWED: &[&str] = &["TRACT_CPU_ISA", "RUST_BACKTRACE", "LANG"];
+pub const ENVIRONMENT_ALLOWED: &[&str] =
+    &["TRACT_CPU_ISA", "TRACT_X86_KIND", "RUST_BACKTRACE", "LANG"];
 
 /// Which set of filters and ceilings a job gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
