@@ -1,6 +1,7 @@
 //! Blocking reads of blobs, for threads that may block: slots, the network's disk thread, the API.
 
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use protocol::digest::Digest;
 use storage::blobs::BlobError;
@@ -20,10 +21,26 @@ fn wait<T: Send + 'static>(
     receiver.recv().ok()?.ok()
 }
 
-/// A whole blob, if it is here and whole.
+/// How often, and how far apart, a busy queue is tried again.
+const TRIES: usize = 200;
+const TRY_AGAIN: Duration = Duration::from_millis(10);
+
+/// A whole blob, if it is here and whole. Waits while storage is busy.
 #[must_use]
 pub fn read(storage: &StorageHandle, key: Digest) -> Option<Vec<u8>> {
-    wait(|reply| storage.get_blob(key, reply))
+    for _ in 0..TRIES {
+        let (sender, receiver) = sync_channel(1);
+        let reply = Box::new(move |outcome: Result<Vec<u8>, BlobError>| {
+            // Nobody waits any more if the thread that asked is gone.
+            let _gone = sender.send(outcome);
+        });
+        match storage.get_blob(key, reply) {
+            Ok(()) => return receiver.recv().ok()?.ok(),
+            Err(NotTaken::Full(_)) => std::thread::sleep(TRY_AGAIN),
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// One chunk of a blob.

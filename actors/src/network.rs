@@ -6,4 +6,5 @@ mod fetch;
 pub(crate) mod lanes;
 pub(crate) mod ports;
 
+pub(crate) use fetch::file_of;
 pub use ports::PublicBlobs;

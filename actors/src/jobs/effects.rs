@@ -1,28 +1,27 @@
 //! What jobs does: fetches, hands over, gives up; and what it reads from the snapshot first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger::execution::{Output, SeatState};
 use ledger::jobs::{JobHead, Phase};
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
-use protocol::codec::decode_canonical;
 use protocol::digest::{Digest, JobId, ValidatorId};
 use protocol::events::Event;
 use protocol::job::SeatRef;
 use protocol::keys::PublicKey;
-use protocol::manifest::{InputManifest, ModelManifest};
 use protocol::units::Height;
+use storage::handle::StorageHandle;
 
 use crate::audit::{actor_id, note};
-use crate::blobs;
 use crate::catalogue::{DomainEvents, ExecutionMail, NetworkMail};
 use crate::duties::Duties;
 use crate::execution::workflow::Order;
 use crate::jobs::workflow::{Artifact, Intent};
 use crate::mailbox::Outbox;
 use crate::mempool::TakenJobs;
-use crate::network::PublicBlobs;
+use crate::network::{PublicBlobs, file_of};
 use crate::snapshot::Snapshot;
 
 /// Metrics of the jobs actor.
@@ -106,6 +105,7 @@ pub(crate) struct JobsEffects {
     pub(crate) execution: Outbox<ExecutionMail>,
     pub(crate) public: PublicBlobs,
     pub(crate) taken: TakenJobs,
+    pub(crate) pins: Arc<Mutex<Pins>>,
     pub(crate) metrics: JobsMetrics,
     pub(crate) height: Height,
 }
@@ -207,30 +207,52 @@ impl JobsEffects {
                 self.duties.submit(*body, valid_until, self.height);
             }
             Intent::Pin(artifacts) => self.pin(&artifacts),
+            Intent::Keep(artifact) => self.keep(artifact),
             Intent::Note(height) => note(&self.duties.storage, actor_id::JOBS, height),
         }
     }
 
-    /// Keeps what open jobs need; manifests that are not here yet name files that are not either.
+    /// Keeps what open jobs need, as far as it is known.
     fn pin(&self, artifacts: &BTreeSet<Artifact>) {
-        let mut keys: BTreeSet<Digest> = BTreeSet::new();
-        for artifact in artifacts {
-            let root = artifact.root();
-            keys.insert(root);
-            if let Some(bytes) = blobs::read(&self.duties.storage, root) {
-                let file = match artifact {
-                    Artifact::Model(_) => {
-                        decode_canonical::<ModelManifest>(&bytes).map(|model| model.file)
-                    }
-                    Artifact::Input(_) => {
-                        decode_canonical::<InputManifest>(&bytes).map(|input| input.bundle)
-                    }
-                    Artifact::Output { .. } => continue,
-                };
-                keys.extend(file.map(|file| file.sha256).ok());
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        let roots: BTreeSet<Digest> = artifacts.iter().map(Artifact::root).collect();
+        pins.files.retain(|root, _| roots.contains(root));
+        pins.roots = roots;
+        pins.tell(&self.duties.storage);
+    }
+
+    /// An artifact has come: its manifest names the file that has to stay with it.
+    fn keep(&self, artifact: Artifact) {
+        let (pins, storage) = (self.pins.clone(), self.duties.storage.clone());
+        let reply = Box::new(move |outcome: Result<Vec<u8>, _>| {
+            let file = outcome.ok().and_then(|bytes| file_of(&artifact, &bytes));
+            let mut pins = pins.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(file) = file.filter(|_| pins.roots.contains(&artifact.root())) {
+                pins.files.insert(artifact.root(), file.sha256);
+                pins.tell(&storage);
             }
-        }
-        let _pinned_next_time = self.duties.storage.pin_blobs(keys);
+        });
+        // Busy storage: the file stays unpinned, and matters only if the quota is used up.
+        let _not_pinned = self.duties.storage.get_blob(artifact.root(), reply);
+    }
+}
+
+/// What must stay on disk: manifests by root, and the files they name.
+#[derive(Debug, Default)]
+pub(crate) struct Pins {
+    roots: BTreeSet<Digest>,
+    files: BTreeMap<Digest, Digest>,
+}
+
+impl Pins {
+    fn tell(&self, storage: &StorageHandle) {
+        let keys = self
+            .roots
+            .iter()
+            .chain(self.files.values())
+            .copied()
+            .collect();
+        let _pinned_next_time = storage.pin_blobs(keys);
     }
 }
 

@@ -107,8 +107,10 @@ pub enum Intent {
         /// The last height that may include it.
         valid_until: Height,
     },
-    /// These artifacts must stay on disk.
+    /// These artifacts, and no others, must stay on disk.
     Pin(BTreeSet<Artifact>),
+    /// This one has come: its file must stay too.
+    Keep(Artifact),
     /// The height is dealt with.
     Note(Height),
 }
@@ -247,6 +249,9 @@ impl Jobs {
                 });
                 duty.stage = Stage::Leaving(body);
             }
+        }
+        if held {
+            intents.push(Intent::Keep(artifact));
         }
         intents.extend(self.dispatch());
         intents

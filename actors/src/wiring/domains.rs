@@ -69,6 +69,7 @@ pub(super) fn jobs(common: &Common) -> JobsActor {
             execution: common.bells.execution.clone(),
             public: common.public.clone(),
             taken: common.taken.clone(),
+            pins: Arc::default(),
             metrics: common.metrics.jobs.clone(),
             height: common.first.height,
         },
