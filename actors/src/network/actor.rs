@@ -55,6 +55,8 @@ pub(crate) struct NetworkParts {
 pub(crate) struct NetworkActor {
     parts: NetworkParts,
     fetcher: Fetcher,
+    /// What storage was too busy for.
+    deferred: Vec<Action>,
 }
 
 impl NetworkActor {
@@ -62,6 +64,7 @@ impl NetworkActor {
         Self {
             parts,
             fetcher: Fetcher::default(),
+            deferred: Vec::new(),
         }
     }
 
@@ -105,7 +108,7 @@ impl NetworkActor {
     fn act(&mut self, action: Action) {
         match action {
             Action::ReadManifest(artifact) => self.read_manifest(artifact),
-            Action::CheckFile(artifact, file) => self.list_missing(artifact, &file),
+            Action::CheckFile(artifact, file) => self.list_missing(artifact, file),
             Action::Request(peer, request) => {
                 // A busy queue loses the request: it counts as a failed try.
                 if self.parts.net.fetch_chunk(peer, request).is_err() {
@@ -114,7 +117,7 @@ impl NetworkActor {
                 }
             }
             Action::Put(artifact, key, bytes) => self.put(artifact, key, bytes),
-            Action::Assemble(artifact, file) => self.assemble(artifact, &file),
+            Action::Assemble(artifact, file) => self.assemble(artifact, file),
             Action::Report(peer) => self.check(self.parts.net.report(peer, Offence::LyingChunk)),
             Action::Done(artifact, held) => {
                 if held && let Artifact::Model(root) = artifact {
@@ -126,77 +129,69 @@ impl NetworkActor {
         }
     }
 
-    fn read_manifest(&self, artifact: Artifact) {
+    fn read_manifest(&mut self, artifact: Artifact) {
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<Vec<u8>, _>| {
-            own.tell(NetworkMail::ManifestRead {
-                artifact,
-                bytes: outcome.ok(),
-            });
+            let bytes = outcome.ok();
+            own.tell(NetworkMail::ManifestRead { artifact, bytes });
         });
         if self.parts.storage.get_blob(artifact.root(), reply).is_err() {
-            self.parts.own.tell(NetworkMail::ManifestRead {
-                artifact,
-                bytes: None,
-            });
+            self.defer(Action::ReadManifest(artifact));
         }
     }
 
-    fn list_missing(&self, artifact: Artifact, file: &FileDigest) {
+    fn list_missing(&mut self, artifact: Artifact, file: FileDigest) {
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<Vec<Digest>, _>| {
-            own.tell(NetworkMail::MissingListed {
-                artifact,
-                missing: outcome.ok(),
-            });
+            let missing = outcome.ok();
+            own.tell(NetworkMail::MissingListed { artifact, missing });
         });
         if self
             .parts
             .storage
-            .missing_chunks(parts_of(file), reply)
+            .missing_chunks(parts_of(&file), reply)
             .is_err()
         {
-            self.parts.own.tell(NetworkMail::MissingListed {
-                artifact,
-                missing: None,
-            });
+            self.defer(Action::CheckFile(artifact, file));
         }
     }
 
-    fn put(&self, artifact: Artifact, key: Digest, bytes: Vec<u8>) {
-        let is_manifest = key == artifact.root() && !matches!(artifact, Artifact::Output { .. });
-        if is_manifest {
-            // A manifest that is not stored is fetched again when the run needs it.
-            let _not_taken = self.parts.storage.put_blob(key, bytes, Box::new(|_| ()));
-            return;
-        }
+    fn put(&mut self, artifact: Artifact, key: Digest, bytes: Vec<u8>) {
         let own = self.parts.own.clone();
+        let is_manifest = key == artifact.root() && !matches!(artifact, Artifact::Output { .. });
         let reply = Box::new(move |outcome: Result<(), _>| {
-            own.tell(NetworkMail::ChunkStored {
-                artifact,
-                stored: outcome.is_ok(),
-            });
+            // A manifest that is not stored shows when the run looks for it.
+            if !is_manifest {
+                let stored = outcome.is_ok();
+                own.tell(NetworkMail::ChunkStored { artifact, stored });
+            }
         });
-        if self.parts.storage.put_blob(key, bytes, reply).is_err() {
-            self.parts.own.tell(NetworkMail::ChunkStored {
-                artifact,
-                stored: false,
-            });
+        if self
+            .parts
+            .storage
+            .put_blob(key, bytes.clone(), reply)
+            .is_err()
+        {
+            self.defer(Action::Put(artifact, key, bytes));
         }
     }
 
-    fn assemble(&self, artifact: Artifact, file: &FileDigest) {
+    fn assemble(&mut self, artifact: Artifact, file: FileDigest) {
         let own = self.parts.own.clone();
         let reply = Box::new(move |outcome: Result<Vec<Digest>, _>| {
             let whole = outcome.is_ok_and(|missing| missing.is_empty());
             own.tell(NetworkMail::Assembled { artifact, whole });
         });
-        if self.parts.storage.assemble(parts_of(file), reply).is_err() {
-            self.parts.own.tell(NetworkMail::Assembled {
-                artifact,
-                whole: false,
-            });
+        if self.parts.storage.assemble(parts_of(&file), reply).is_err() {
+            self.defer(Action::Assemble(artifact, file));
         }
+    }
+
+    /// Storage is busy: the action is taken up again in a while. The requests under way bound how
+    /// many can wait here.
+    fn defer(&mut self, action: Action) {
+        self.deferred.push(action);
+        self.parts.timers.set(TimerKey::RetryBlobs, RETRY_AFTER);
     }
 
     /// Proves for which validator this node speaks, as soon as there is one.
@@ -277,7 +272,8 @@ impl Receive for NetworkActor {
             }
             NetworkMail::RetryBlobs => {
                 self.fetcher.set_peers(self.peers());
-                let actions = self.fetcher.retry();
+                let mut actions = std::mem::take(&mut self.deferred);
+                actions.extend(self.fetcher.retry());
                 self.perform(actions);
             }
             NetworkMail::RenewProof => self.renew_proof(),
