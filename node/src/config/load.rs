@@ -184,6 +184,7 @@ fn comment_of(line: &str) -> Option<&'static str> {
         "authorities" => "further Host headers that are ours, as name:port",
         "persistent" => "peers to stay connected to, each ending in /p2p/<peer id>",
         "exempt" => "addresses without per-address limits",
+        "consensus_factor" => "rates for consensus messages, times the usual; 1 to 1000",
         "tx_factor" => "transaction rates and signature checks, times the usual; 1 to 1000",
         "slots" => "jobs at once, 1 to 16",
         "allow_degraded" => "missing layers that are accepted: cgroup, landlock-abi, namespaces",

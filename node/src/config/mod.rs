@@ -15,7 +15,7 @@ use crate::keys::dev;
 use crate::problem::Problem;
 
 /// Beyond this a limit limits nothing; the products stay far below 2^32.
-const TX_FACTOR_MAX: u32 = 1_000;
+const FACTOR_MAX: u32 = 1_000;
 
 /// Everything a node can be told locally.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,9 @@ pub(crate) struct Limits {
     /// Rates for transactions, by HTTP and from peers, and for signature checks are this many times
     /// the usual. For hosts that have the cores, and for benchmarks.
     pub(crate) tx_factor: u32,
+    /// Rates for consensus messages from peers are this many times the usual, which fit blocks of
+    /// half a second and more. All validators of a chain need it alike.
+    pub(crate) consensus_factor: u32,
 }
 
 /// Where keys get their password.
@@ -207,7 +210,10 @@ impl Default for Net {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tx_factor: 1 }
+        Self {
+            tx_factor: 1,
+            consensus_factor: 1,
+        }
     }
 }
 
@@ -257,10 +263,15 @@ impl Config {
                 return Err(Problem::new("config.chain", text));
             }
         }
-        if !(1..=TX_FACTOR_MAX).contains(&self.limits.tx_factor) {
-            let factor = self.limits.tx_factor;
-            let text = format!("limits.tx_factor = {factor}, 1 to {TX_FACTOR_MAX} allowed");
-            return Err(Problem::new("config.invalid", text));
+        let limits = [
+            ("tx_factor", self.limits.tx_factor),
+            ("consensus_factor", self.limits.consensus_factor),
+        ];
+        for (key, factor) in limits {
+            if !(1..=FACTOR_MAX).contains(&factor) {
+                let text = format!("limits.{key} = {factor}, 1 to {FACTOR_MAX} allowed");
+                return Err(Problem::new("config.invalid", text));
+            }
         }
         if !(1..=16).contains(&self.sandbox.slots) {
             let text = format!("sandbox.slots = {}, 1 to 16 allowed", self.sandbox.slots);

@@ -217,25 +217,28 @@ pub(super) fn net_config(
         .map(|text| text.parse().map_err(|error| invalid(text, &error)))
         .collect();
     settings.ip_exempt = exempt?;
-    settings.limits = net_limits(config.limits.tx_factor, chain.genesis.is_local());
+    settings.limits = net_limits(&config.limits, chain.genesis.is_local());
     Ok(settings)
 }
 
-/// The table of quotas, with transactions and signature checks scaled as the configuration says.
-fn net_limits(tx_factor: u32, local: bool) -> net::Limits {
+/// The table of quotas, scaled as the configuration says.
+fn net_limits(factors: &crate::config::Limits, local: bool) -> net::Limits {
     let mut limits = if local {
         net::Limits::local()
     } else {
         net::Limits::default()
     };
-    let tx = &mut limits.tx;
-    for rate in [
-        &mut tx.relayer_messages,
-        &mut tx.relayer_bytes,
-        &mut tx.signer_messages,
-    ] {
-        *rate = rate.times(tx_factor);
+    let (tx, cons) = (factors.tx_factor, factors.consensus_factor);
+    for (topic, factor) in [(&mut limits.tx, tx), (&mut limits.cons, cons)] {
+        for rate in [
+            &mut topic.relayer_messages,
+            &mut topic.relayer_bytes,
+            &mut topic.signer_messages,
+        ] {
+            *rate = rate.times(factor);
+        }
     }
-    limits.verify_checks_per_second = limits.verify_checks_per_second.saturating_mul(tx_factor);
+    let checks = limits.verify_checks_per_second;
+    limits.verify_checks_per_second = checks.saturating_mul(tx.max(cons));
     limits
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::digits::Digits;
 use crate::transfers::{TX_FACTOR, Transfers};
-use crate::unpaced::Unpaced;
+use crate::unpaced::{CONSENSUS_FACTOR, Unpaced};
 use crate::verify::Verify;
 
 /// Votes of one height that a node of four must check: a prevote and a precommit of each other node,
@@ -68,7 +68,11 @@ impl Report {
         self.row(
             "heights per second, four processes, WAL synced, unpaced",
             range(&unpaced.heights_per_second, 1),
-            "block interval 1 ms, empty blocks, QUIC over loopback; median (least to most) of windows of 6 s",
+            &format!(
+                "block interval 1 ms, empty blocks, QUIC over loopback; median (least to most) of windows of 6 s. \
+                 Rate limits on consensus messages raised: `limits.consensus_factor = {CONSENSUS_FACTOR}`; as shipped, \
+                 a signer may send 20 messages a second, which is about 9 heights"
+            ),
         );
         let bound = verify.verify_us * CHECKS_PER_NODE_HEIGHT / 1000.0;
         let cpu = unpaced.cpu_ms_per_node_height;

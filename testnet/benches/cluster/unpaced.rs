@@ -9,6 +9,10 @@ use testnet::clock::Stopwatch;
 
 use crate::bed::{Bed, Scale};
 
+/// The quotas for consensus messages fit paced blocks (20 messages a second and signer); unpaced they
+/// would be what is measured.
+pub(crate) const CONSENSUS_FACTOR: u32 = 500;
+
 /// One net, unpaced.
 #[derive(Debug, Clone)]
 pub(crate) struct Unpaced {
@@ -40,7 +44,7 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Unpaced> {
     let alice = Api::new(bed.apis()?.swap_remove(0));
     let window = scale.pick(Duration::from_secs(2), Duration::from_secs(6));
     settle(window);
-    let (first, cpu, whole) = (alice.height()?, bed.cpu_ms()?, Stopwatch::start());
+    let (first, cpu) = (alice.height()?, bed.cpu_ms()?);
     let mut heights_per_second = Vec::new();
     let mut height = first;
     for _ in 0..scale.pick(3, 5) {
@@ -52,7 +56,6 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Unpaced> {
     }
     let heights = as_float(height - first);
     let cpu_ms_per_node_height = (bed.cpu_ms()? - cpu) / 4.0 / heights;
-    drop(whole);
     heights_per_second.sort_by(f64::total_cmp);
     Ok(Unpaced {
         heights_per_second,
