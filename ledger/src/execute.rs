@@ -161,7 +161,12 @@ fn keep_anchor(work: &mut Work, sender: Sender, tx: &Tx) -> Result<(), Breach> {
     };
     let validator = match sender {
         Sender::Session { validator, .. } => Some(validator),
-        Sender::Wallet(address) => work.state.operated(&address).map(|(id, _)| id),
+        // Only the one that is still in: which of the exited an operator had last is not in the state.
+        Sender::Wallet(address) => work
+            .state
+            .operated(&address)
+            .filter(|(_, row)| row.exit.is_none())
+            .map(|(id, _)| id),
     };
     match validator {
         Some(id) => work.with_validator(id, |row| row.anchor = Some(anchor)),

@@ -168,5 +168,6 @@ pub(crate) fn hurry(work: &mut Work, job: JobId) -> Result<(), Breach> {
     if seats.iter().any(|(_, seat)| waiting(&seat.state)) {
         return Ok(());
     }
-    work.move_job(job, head.phase, work.block.height)
+    // An overdue job keeps its place in the queue.
+    work.move_job(job, head.phase, head.deadline.min(work.block.height))
 }

@@ -96,7 +96,9 @@ fn check_terms(work: &Work, spec: &JobSpec) -> Result<(), TxError> {
             engine: spec.engine,
         });
     }
-    if spec.k < params.k || spec.k > SEATS_MAX {
+    let eligible = params.eligible_per_seat.saturating_mul(u64::from(spec.k));
+    // A committee that no set can fill would only be retried until it expires.
+    if spec.k < params.k || spec.k > SEATS_MAX || eligible > params.validators_max {
         return Err(TxError::BadSeats {
             k: spec.k,
             least: params.k,

@@ -131,14 +131,17 @@ fn suspect_cohort(
         frozen_until: Height::ZERO,
         refuted: Vec::new(),
     });
-    cohort.times = cohort.times.saturating_add(1);
-    cohort.frozen_until = if cohort.times >= 3 {
-        Height::MAX
-    } else {
-        work.block
-            .height
-            .plus(work.state.params().cohort_freeze_blocks)
-    };
+    // Jobs that were under way when it froze are the same incident, not another one.
+    if work.block.height >= cohort.frozen_until {
+        cohort.times = cohort.times.saturating_add(1);
+        cohort.frozen_until = if cohort.times >= 3 {
+            Height::MAX
+        } else {
+            work.block
+                .height
+                .plus(work.state.params().cohort_freeze_blocks)
+        };
+    }
     let known = |cohort: &Cohort, id: &ValidatorId| cohort.refuted.contains(id);
     for id in wrong {
         if !known(&cohort, id) && cohort.refuted.len() < protocol::limits::VALIDATORS_MAX {

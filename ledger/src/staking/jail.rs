@@ -72,6 +72,9 @@ fn reference_stake(work: &Work, height: Height) -> Amount {
     known.map_or(Amount::ZERO, |block| block.active_stake)
 }
 
+/// So many wrong results within the window end a validator.
+const WRONG_RESULTS_MAX: usize = 3;
+
 /// Jails for a wrong result: the term doubles with each within the window, the third ends it all.
 pub(crate) fn jail_for_wrong_result(work: &mut Work, id: ValidatorId) -> Result<(), Breach> {
     let height = work.block.height;
@@ -82,6 +85,10 @@ pub(crate) fn jail_for_wrong_result(work: &mut Work, id: ValidatorId) -> Result<
     work.with_validator(id, |row| {
         row.wrong_results.retain(|at| *at >= oldest);
         row.wrong_results.push(height);
+        // The third ends it all; more would only lengthen the row, which has a limit.
+        if row.wrong_results.len() > WRONG_RESULTS_MAX {
+            row.wrong_results.remove(0);
+        }
         count = u32::try_from(row.wrong_results.len()).unwrap_or(u32::MAX);
     })?;
     let factor = 1_u64
