@@ -2,9 +2,9 @@
 
 use consensus::{Input, Peer, Received};
 use net::{ConsensusEvent, DecidedBlock, PeerId};
-use protocol::block::Block;
+use protocol::block::{HEADER_BYTES, Header};
 use protocol::codec::decode_canonical;
-use protocol::digest::BlockId;
+use protocol::digest::{BlockId, Tag, th};
 use protocol::units::{Height, Round};
 use protocol::vote::CommitCertificate;
 use storage::exit::ExitKind;
@@ -34,6 +34,8 @@ pub(super) fn inputs(event: ConsensusEvent) -> Heard {
         } => {
             let (from, id) = (name(&peer), proposal.message().block);
             let message = Input::Message(from.clone(), Received::Proposal(proposal));
+            // A proposal pulled from a round's votes comes without the block that it announces.
+            let block = block.filter(|bytes| !bytes.is_empty());
             let body = block.map(|bytes| Input::Body(from, id, bytes.into()));
             [Some(message), body].into_iter().flatten().collect()
         }
@@ -66,7 +68,7 @@ fn body(peer: PeerId, id: BlockId, bytes: Option<Vec<u8>>) -> Heard {
     let Some(bytes) = bytes else {
         return Heard::default();
     };
-    if Block::from_bytes(&bytes).is_ok_and(|block| block.id() == id) {
+    if is_named(&bytes, &id) {
         let inputs = vec![Input::Body(name(&peer), id, bytes.into())];
         return Heard { inputs, liar: None };
     }
@@ -74,6 +76,16 @@ fn body(peer: PeerId, id: BlockId, bytes: Option<Vec<u8>>) -> Heard {
         inputs: Vec::new(),
         liar: Some(peer),
     }
+}
+
+/// Whether the bytes are the ones that the id names. A body that is named and malformed is its
+/// proposer's fault, not its sender's: the judge will find it invalid.
+fn is_named(bytes: &[u8], id: &BlockId) -> bool {
+    let Some((head, body)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return false;
+    };
+    decode_canonical::<Header>(head)
+        .is_ok_and(|header| header.id() == *id && header.body_hash == th(Tag::Body, &[body]))
 }
 
 fn synced(peer: PeerId, blocks: Vec<DecidedBlock>) -> Heard {

@@ -5,9 +5,10 @@
 //!                           |yes                                |            |
 //!                           `-----------------------------------`     Asking(chunks) -> Assemble -> Done
 //! ```
-//! Every piece is checked against the hash that names it before it is stored; a peer that sends
-//! another one is reported. A request that fails goes to the next peer; once every peer has failed
-//! it [`ROUNDS_MAX`] times over, the artifact is not to be had.
+//! Every piece is checked against the hash that names it before it is stored; a peer that provably
+//! sends another one is reported. What a job claims is its client's word, so an honest answer to a
+//! false claim is no lie. A request that fails goes to the next peer; once every peer has failed it
+//! [`ROUNDS_MAX`] times over, the artifact is not to be had.
 #![cfg_attr(
     not(test),
     deny(
@@ -27,7 +28,9 @@ use net::{BlobRequest, PeerId};
 use protocol::codec::decode_canonical;
 use protocol::digest::{Digest, sha256};
 use protocol::limits::OUTPUT_BYTES_MAX;
-use protocol::manifest::{CHUNK_BYTES, FileDigest, InputManifest, ModelManifest};
+use protocol::manifest::{
+    CHUNK_BYTES, FileDigest, InputManifest, MANIFEST_BYTES_MAX, ModelManifest,
+};
 
 use crate::jobs::workflow::Artifact;
 
@@ -94,7 +97,8 @@ struct Piece {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fetcher {
     wanted: BTreeMap<Artifact, Stage>,
-    pieces: BTreeMap<(Digest, u64), Piece>,
+    /// By artifact, name of the blob and offset: two artifacts may share a file.
+    pieces: BTreeMap<(Artifact, Digest, u64), Piece>,
     peers: Vec<PeerId>,
 }
 
@@ -140,7 +144,7 @@ impl Fetcher {
                     asked: None,
                     tries: 0,
                 };
-                self.pieces.insert((artifact.root(), 0), piece);
+                self.pieces.insert((artifact, artifact.root(), 0), piece);
                 self.ask()
             }
         }
@@ -173,7 +177,7 @@ impl Fetcher {
                     asked: None,
                     tries: 0,
                 };
-                self.pieces.insert((file.sha256, offset), piece);
+                self.pieces.insert((artifact, file.sha256, offset), piece);
                 unstored = unstored.saturating_add(1);
             }
             offset = offset.saturating_add(CHUNK);
@@ -190,31 +194,22 @@ impl Fetcher {
         request: BlobRequest,
         bytes: Option<Vec<u8>>,
     ) -> Vec<Action> {
-        let key = (request.key, request.offset);
-        let Some(piece) = self
-            .pieces
-            .get_mut(&key)
-            .filter(|piece| piece.asked == Some(peer))
-        else {
+        let Some((key, chunk)) = self.answered(peer, request) else {
             return Vec::new();
         };
-        let (artifact, chunk) = (piece.artifact, piece.chunk);
-        piece.asked = None;
-        piece.tries = piece.tries.saturating_add(1);
+        let artifact = key.0;
         let Some(bytes) = bytes else {
             return self.ask();
         };
         if let Artifact::Output { sha256, size } = artifact {
-            return self.whole_arrived(artifact, (sha256, size), request.offset, peer, bytes);
+            return self.whole_arrived(artifact, (sha256, size), request.offset, bytes);
         }
         let good = match chunk {
             Some(chunk) => sha256(&bytes) == chunk,
             None => file_of(&artifact, &bytes).is_some(),
         };
         if !good {
-            let mut actions = vec![Action::Report(peer)];
-            actions.extend(self.ask());
-            return actions;
+            return self.refused(&artifact, chunk, peer, &bytes);
         }
         self.pieces.remove(&key);
         let name = chunk.unwrap_or(artifact.root());
@@ -230,11 +225,41 @@ impl Fetcher {
 
     /// A request could not even be sent; [`Self::retry`] asks somebody else.
     pub(crate) fn lost(&mut self, peer: PeerId, request: BlobRequest) {
-        let piece = self.pieces.get_mut(&(request.key, request.offset));
-        if let Some(piece) = piece.filter(|piece| piece.asked == Some(peer)) {
-            piece.asked = None;
-            piece.tries = piece.tries.saturating_add(1);
+        self.answered(peer, request);
+    }
+
+    /// The piece that this peer was asked for, which nobody is asked for now.
+    fn answered(
+        &mut self,
+        peer: PeerId,
+        request: BlobRequest,
+    ) -> Option<((Artifact, Digest, u64), Option<Digest>)> {
+        let (key, piece) = self.pieces.iter_mut().find(|((_, name, offset), piece)| {
+            (*name, *offset) == (request.key, request.offset) && piece.asked == Some(peer)
+        })?;
+        piece.asked = None;
+        piece.tries = piece.tries.saturating_add(1);
+        Some((*key, piece.chunk))
+    }
+
+    /// An answer that is not what we want. Its sender lied only if the bytes are not what the key
+    /// names either.
+    fn refused(
+        &mut self,
+        artifact: &Artifact,
+        chunk: Option<Digest>,
+        peer: PeerId,
+        bytes: &[u8],
+    ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match (chunk, blob_kind(&artifact.root(), bytes)) {
+            // The job named a blob of another kind: no peer can do better.
+            (None, BlobKind::Other) => return self.done(*artifact, false),
+            (None, BlobKind::Unknown) => {}
+            (Some(_), _) | (None, BlobKind::Forged) => actions.push(Action::Report(peer)),
         }
+        actions.extend(self.ask());
+        actions
     }
 
     /// A chunk is on disk, or could not be stored.
@@ -286,7 +311,8 @@ impl Fetcher {
                 asked: None,
                 tries: rounds,
             };
-            self.pieces.insert((artifact.root(), offset), piece);
+            self.pieces
+                .insert((artifact, artifact.root(), offset), piece);
             offset = offset.saturating_add(CHUNK);
         }
         self.ask()
@@ -297,16 +323,14 @@ impl Fetcher {
         artifact: Artifact,
         (hash, size): (Digest, u64),
         offset: u64,
-        peer: PeerId,
         bytes: Vec<u8>,
     ) -> Vec<Action> {
         let expected = size.saturating_sub(offset).min(CHUNK);
         if u64::try_from(bytes.len()) != Ok(expected) {
-            let mut actions = vec![Action::Report(peer)];
-            actions.extend(self.ask());
-            return actions;
+            // The size is a revealer's claim: whose word is wrong cannot be told from here.
+            return self.ask();
         }
-        self.pieces.remove(&(hash, offset));
+        self.pieces.remove(&(artifact, hash, offset));
         let Some(Stage::AskingWhole { got, rounds }) = self.wanted.get_mut(&artifact) else {
             return self.ask();
         };
@@ -339,11 +363,11 @@ impl Fetcher {
 
     /// Gives idle pieces to peers with room; gives up on pieces that everybody has failed.
     fn ask(&mut self) -> Vec<Action> {
-        let most = ROUNDS_MAX.saturating_mul(self.peers.len().max(1));
+        let most = ROUNDS_MAX.saturating_mul(self.peers.len());
         let hopeless = self
             .pieces
             .values()
-            .find(|piece| piece.asked.is_none() && piece.tries >= most);
+            .find(|piece| most > 0 && piece.asked.is_none() && piece.tries >= most);
         if let Some(artifact) = hopeless.map(|piece| piece.artifact) {
             let mut actions = self.done(artifact, false);
             actions.extend(self.ask());
@@ -358,7 +382,7 @@ impl Fetcher {
         }
         let mut actions = Vec::new();
         let mut idle = false;
-        for ((key, offset), piece) in &mut self.pieces {
+        for ((_, key, offset), piece) in &mut self.pieces {
             if piece.asked.is_some() {
                 continue;
             }
@@ -380,10 +404,8 @@ impl Fetcher {
             ));
         }
         // With requests under way their answers bring us back here; without, only time does.
+        // Nobody to ask is no answer: only peers' failures count against an artifact.
         if idle && total == 0 {
-            for piece in self.pieces.values_mut() {
-                piece.tries = piece.tries.saturating_add(1);
-            }
             actions.push(Action::Later);
         }
         actions
@@ -401,6 +423,29 @@ fn pick(peers: &[PeerId], tries: usize, load: &BTreeMap<PeerId, usize>) -> Optio
         .take(peers.len())
         .find(has_room)
         .copied()
+}
+
+/// What an answer to the question for a manifest is, if it is not that manifest.
+enum BlobKind {
+    /// The key names these bytes, as something else.
+    Other,
+    /// Too long for a manifest: the start of a blob that cannot be checked from here.
+    Unknown,
+    /// The key names nothing like it.
+    Forged,
+}
+
+fn blob_kind(key: &Digest, bytes: &[u8]) -> BlobKind {
+    if bytes.len() > MANIFEST_BYTES_MAX {
+        return BlobKind::Unknown;
+    }
+    let model = decode_canonical::<ModelManifest>(bytes).is_ok_and(|model| model.root() == *key);
+    let input = decode_canonical::<InputManifest>(bytes).is_ok_and(|input| input.root() == *key);
+    if model || input || sha256(bytes) == *key {
+        BlobKind::Other
+    } else {
+        BlobKind::Forged
+    }
 }
 
 /// The file that a manifest names, if the manifest is the one with this root and makes sense.
