@@ -4,8 +4,8 @@
 //! actors. All mailboxes exist before the first actor runs, so a letter sent during start waits.
 
 mod boxes;
-mod common;
 mod domains;
+mod shared;
 mod spine;
 mod threads;
 
@@ -41,7 +41,7 @@ use crate::tamper::{Means, Profiles, TamperSwitch};
 use crate::verified::VerifiedTxs;
 use crate::wire::NodeWire;
 use boxes::{Boxes, Metrics};
-use common::Common;
+use shared::Shared;
 use spine::{Core, NetParts};
 use threads::Arbiters;
 
@@ -173,7 +173,7 @@ pub fn start(mut parts: NodeParts) -> Result<NodeHandle, StartError> {
         session_key: session.clone(),
         wire: Arc::new(NodeWire::new(net.clone(), &boxes.bells(), chain)),
     };
-    let common = Common {
+    let shared = Shared {
         chain,
         consensus_key,
         session,
@@ -207,7 +207,7 @@ pub fn start(mut parts: NodeParts) -> Result<NodeHandle, StartError> {
         role,
     };
     run(
-        common,
+        shared,
         core,
         boxes,
         lanes,
@@ -228,63 +228,63 @@ struct Outside {
 
 /// Starts the actors and hands the node out.
 fn run(
-    common: Common,
+    shared: Shared,
     core: Core,
     boxes: Boxes,
     lanes: net::Lanes,
     outside: Outside,
 ) -> Result<NodeHandle, StartError> {
-    common
+    shared
         .audit
-        .record("node", "start", common.chain.to_string(), common.chain.0);
-    common.open_models();
+        .record("node", "start", shared.chain.to_string(), shared.chain.0);
+    shared.open_models();
     let nowhere = Facts {
         standing: Standing::Unregistered,
         bonded: Amount::ZERO,
     };
     let (publish_standing, standing) = watch::channel(nowhere);
-    let execution = domains::execution(&common)?;
+    let execution = domains::execution(&shared)?;
     let threads = Arbiters::start()?;
 
     let (staking, escrow) = (
-        domains::staking(&common, publish_standing),
-        domains::escrow(&common),
+        domains::staking(&shared, publish_standing),
+        domains::escrow(&shared),
     );
-    let (jobs, evidence) = (domains::jobs(&common), domains::evidence(&common));
+    let (jobs, evidence) = (domains::jobs(&shared), domains::evidence(&shared));
     boxes.staking.1.start(&threads.duty, move || staking);
     boxes.escrow.1.start(&threads.duty, move || escrow);
     boxes.jobs.1.start(&threads.duty, move || jobs);
     boxes.execution.1.start(&threads.duty, move || execution);
     boxes.evidence.1.start(&threads.duty, move || evidence);
-    let (network, mempool) = (spine::network(&common, &core), spine::mempool(&common));
+    let (network, mempool) = (spine::network(&shared, &core), spine::mempool(&shared));
     boxes.network.1.start(&threads.gate, move || network);
     boxes.mempool.1.start(&threads.gate, move || mempool);
-    let consensus = spine::consensus(&common, core);
+    let consensus = spine::consensus(&shared, core);
     boxes
         .consensus
         .1
         .start(&threads.consensus, move || consensus);
-    lanes::start(&threads.lanes, lanes, spine::lane_ends(&common));
-    lanes::watch_bans(&threads.lanes, &common.net, common.audit.clone());
+    lanes::start(&threads.lanes, lanes, spine::lane_ends(&shared));
+    lanes::watch_bans(&threads.lanes, &shared.net, shared.audit.clone());
 
     Ok(NodeHandle::new(Running {
-        bells: common.bells,
+        bells: shared.bells,
         snapshots: outside.snapshots,
-        feed: common.feed,
-        net: common.net,
+        feed: shared.feed,
+        net: shared.net,
         storage: outside.storage,
         standing,
-        tamper: common.tamper,
-        wall: common.wall,
-        audit: common.audit,
-        public: common.public,
-        supervisor: common.supervisor,
-        session: common.session,
+        tamper: shared.tamper,
+        wall: shared.wall,
+        audit: shared.audit,
+        public: shared.public,
+        supervisor: shared.supervisor,
+        session: shared.session,
         consensus: outside.secret,
-        engine: common.engine,
+        engine: shared.engine,
         stop: threads.stop,
         thread: threads.thread,
-        chain: common.chain,
+        chain: shared.chain,
     }))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use protocol::events::Domain;
 use tokio::sync::watch;
 
-use super::common::Common;
+use super::shared::Shared;
 use crate::audit::actor_id;
 use crate::catalogue::ExecutionMail;
 use crate::engine::slots::Slots;
@@ -26,114 +26,114 @@ use crate::staking::actor::StakingActor;
 use crate::staking::effects::StakingEffects;
 use crate::staking::workflow::{Facts, Staking};
 
-pub(super) fn staking(common: &Common, standing: watch::Sender<Facts>) -> StakingActor {
+pub(super) fn staking(shared: &Shared, standing: watch::Sender<Facts>) -> StakingActor {
     StakingActor {
-        workflow: Staking::new(common.noted(actor_id::STAKING)),
+        workflow: Staking::new(shared.noted(actor_id::STAKING)),
         effects: StakingEffects {
-            consensus_key: common.consensus_key,
-            net: common.net.clone(),
+            consensus_key: shared.consensus_key,
+            net: shared.net.clone(),
             standing,
-            storage: common.storage.clone(),
-            audit: common.audit.clone(),
-            metrics: common.metrics.staking.clone(),
+            storage: shared.storage.clone(),
+            audit: shared.audit.clone(),
+            metrics: shared.metrics.staking.clone(),
         },
-        first: Some(common.first.clone()),
-        backlog: common.backlog(actor_id::STAKING, Domain::Staking),
+        first: Some(shared.first.clone()),
+        backlog: shared.backlog(actor_id::STAKING, Domain::Staking),
     }
 }
 
-pub(super) fn escrow(common: &Common) -> EscrowActor {
+pub(super) fn escrow(shared: &Shared) -> EscrowActor {
     EscrowActor {
-        workflow: Escrow::new(common.noted(actor_id::ESCROW)),
+        workflow: Escrow::new(shared.noted(actor_id::ESCROW)),
         effects: EscrowEffects {
-            consensus_key: common.consensus_key,
-            storage: common.storage.clone(),
-            audit: common.audit.clone(),
-            metrics: common.metrics.escrow.clone(),
+            consensus_key: shared.consensus_key,
+            storage: shared.storage.clone(),
+            audit: shared.audit.clone(),
+            metrics: shared.metrics.escrow.clone(),
         },
-        backlog: common.backlog(actor_id::ESCROW, Domain::Escrow),
+        backlog: shared.backlog(actor_id::ESCROW, Domain::Escrow),
     }
 }
 
-pub(super) fn jobs(common: &Common) -> JobsActor {
-    let capacity = match common.engine.slots() {
+pub(super) fn jobs(shared: &Shared) -> JobsActor {
+    let capacity = match shared.engine.slots() {
         0 => Capacity::Closed,
         slots => Capacity::Slots(slots),
     };
     JobsActor {
-        workflow: Jobs::new(capacity, common.noted(actor_id::JOBS)),
+        workflow: Jobs::new(capacity, shared.noted(actor_id::JOBS)),
         effects: JobsEffects {
-            session_key: common.session_key(),
-            duties: common.duties(),
-            network: common.bells.network.clone(),
-            execution: common.bells.execution.clone(),
-            public: common.public.clone(),
-            taken: common.taken.clone(),
+            session_key: shared.session_key(),
+            duties: shared.duties(),
+            network: shared.bells.network.clone(),
+            execution: shared.bells.execution.clone(),
+            public: shared.public.clone(),
+            taken: shared.taken.clone(),
             pins: Arc::default(),
-            metrics: common.metrics.jobs.clone(),
-            height: common.first.height,
+            metrics: shared.metrics.jobs.clone(),
+            height: shared.first.height,
         },
-        first: Some(common.first.clone()),
-        backlog: common.backlog(actor_id::JOBS, Domain::Jobs),
+        first: Some(shared.first.clone()),
+        backlog: shared.backlog(actor_id::JOBS, Domain::Jobs),
     }
 }
 
-pub(super) fn execution(common: &Common) -> io::Result<ExecutionActor> {
-    let engine = &common.engine;
-    common
+pub(super) fn execution(shared: &Shared) -> io::Result<ExecutionActor> {
+    let engine = &shared.engine;
+    shared
         .metrics
         .execution
         .host(engine.slots(), &engine.tier());
-    let ends = common.bells.execution.clone();
+    let ends = shared.bells.execution.clone();
     let report = Arc::new(move |seat, end| {
         ends.tell(ExecutionMail::Ended {
             seat,
             end: Box::new(end),
         });
     });
-    let mut workflow = Execution::new(common.chain, common.noted(actor_id::EXECUTION));
+    let mut workflow = Execution::new(shared.chain, shared.noted(actor_id::EXECUTION));
     workflow.know(
-        common
+        shared
             .session_key()
-            .and_then(|key| common.first.session_holder(&key)),
+            .and_then(|key| shared.first.session_holder(&key)),
     );
     Ok(ExecutionActor {
         workflow,
         effects: ExecutionEffects {
-            session_key: common.session_key(),
-            slots: Slots::start(engine, &common.storage, report)?,
-            duties: common.duties(),
-            own: common.bells.execution.clone(),
-            jobs: common.bells.jobs.clone(),
-            audit: common.audit.clone(),
-            metrics: common.metrics.execution.clone(),
-            height: common.first.height,
+            session_key: shared.session_key(),
+            slots: Slots::start(engine, &shared.storage, report)?,
+            duties: shared.duties(),
+            own: shared.bells.execution.clone(),
+            jobs: shared.bells.jobs.clone(),
+            audit: shared.audit.clone(),
+            metrics: shared.metrics.execution.clone(),
+            height: shared.first.height,
         },
-        backlog: common.backlog(actor_id::EXECUTION, Domain::Execution),
+        backlog: shared.backlog(actor_id::EXECUTION, Domain::Execution),
     })
 }
 
-pub(super) fn evidence(common: &Common) -> EvidenceActor {
-    let age = common.first.state.params().evidence_age_blocks;
-    let noted = common.noted(actor_id::EVIDENCE);
+pub(super) fn evidence(shared: &Shared) -> EvidenceActor {
+    let age = shared.first.state.params().evidence_age_blocks;
+    let noted = shared.noted(actor_id::EVIDENCE);
     EvidenceActor {
-        workflow: Evidence::new(common.consensus_key, age, noted),
+        workflow: Evidence::new(shared.consensus_key, age, noted),
         effects: EvidenceEffects {
-            duties: common.duties(),
-            network: common.bells.network.clone(),
-            own: common.bells.evidence.clone(),
-            audit: common.audit.clone(),
-            supervisor: common.supervisor.clone(),
-            metrics: common.metrics.evidence.clone(),
-            height: common.first.height,
+            duties: shared.duties(),
+            network: shared.bells.network.clone(),
+            own: shared.bells.evidence.clone(),
+            audit: shared.audit.clone(),
+            supervisor: shared.supervisor.clone(),
+            metrics: shared.metrics.evidence.clone(),
+            height: shared.first.height,
         },
-        snapshot: common.first.clone(),
-        stored: common
+        snapshot: shared.first.clone(),
+        stored: shared
             .recovered
             .pairs
             .iter()
             .map(|(_, bytes)| bytes.clone())
             .collect(),
-        backlog: common.backlog(actor_id::EVIDENCE, Domain::Evidence),
+        backlog: shared.backlog(actor_id::EVIDENCE, Domain::Evidence),
     }
 }

@@ -8,7 +8,7 @@ use protocol::keys::SecretKey;
 use tokio::sync::watch;
 
 use super::StartError;
-use super::common::Common;
+use super::shared::Shared;
 use crate::agreement::actor::{ConsensusActor, ConsensusParts};
 use crate::agreement::blocks::Bench;
 use crate::agreement::publish::Publisher;
@@ -80,47 +80,47 @@ pub(super) fn prove(
     config.proof = Some(proof);
 }
 
-pub(super) fn network(common: &Common, core: &Core) -> NetworkActor {
+pub(super) fn network(shared: &Shared, core: &Core) -> NetworkActor {
     NetworkActor::new(NetworkParts {
-        net: common.net.clone(),
-        chain: common.chain,
+        net: shared.net.clone(),
+        chain: shared.chain,
         role: core.role,
-        session: common.session.clone(),
-        storage: common.storage.clone(),
-        own: common.bells.network.clone(),
-        jobs: common.bells.jobs.clone(),
-        timers: common.timers.clone(),
-        wall: common.wall.clone(),
+        session: shared.session.clone(),
+        storage: shared.storage.clone(),
+        own: shared.bells.network.clone(),
+        jobs: shared.bells.jobs.clone(),
+        timers: shared.timers.clone(),
+        wall: shared.wall.clone(),
         snapshots: core.publish.subscribe(),
-        public: common.public.clone(),
-        supervisor: common.supervisor.clone(),
+        public: shared.public.clone(),
+        supervisor: shared.supervisor.clone(),
     })
 }
 
-pub(super) fn mempool(common: &Common) -> MempoolActor {
+pub(super) fn mempool(shared: &Shared) -> MempoolActor {
     MempoolActor::new(
-        common.first.clone(),
-        common.verified.clone(),
-        common.taken.clone(),
-        common.bells.consensus.clone(),
-        common.bells.network.clone(),
-        common.metrics.mempool.clone(),
+        shared.first.clone(),
+        shared.verified.clone(),
+        shared.taken.clone(),
+        shared.bells.consensus.clone(),
+        shared.bells.network.clone(),
+        shared.metrics.mempool.clone(),
     )
 }
 
-pub(super) fn consensus(common: &Common, core: Core) -> ConsensusActor {
-    let bells = &common.bells;
+pub(super) fn consensus(shared: &Shared, core: Core) -> ConsensusActor {
+    let bells = &shared.bells;
     let parts = ConsensusParts {
-        chain: common.chain,
-        consensus_key: common.consensus_key,
-        session: common.session.clone(),
-        storage: common.storage.clone(),
+        chain: shared.chain,
+        consensus_key: shared.consensus_key,
+        session: shared.session.clone(),
+        storage: shared.storage.clone(),
         own: bells.consensus.clone(),
         mempool: bells.mempool.clone(),
         network: bells.network.clone(),
         publisher: Publisher {
             snapshots: core.publish,
-            feed: common.feed.clone(),
+            feed: shared.feed.clone(),
             staking: bells.staking.clone(),
             escrow: bells.escrow.clone(),
             jobs: bells.jobs.clone(),
@@ -128,22 +128,22 @@ pub(super) fn consensus(common: &Common, core: Core) -> ConsensusActor {
             evidence: bells.evidence.clone(),
         },
         window: core.windows,
-        timers: common.timers.clone(),
-        wall: common.wall.clone(),
-        tamper: common.tamper.clone(),
-        metrics: common.metrics.consensus.clone(),
-        supervisor: common.supervisor.clone(),
+        timers: shared.timers.clone(),
+        wall: shared.wall.clone(),
+        tamper: shared.tamper.clone(),
+        metrics: shared.metrics.consensus.clone(),
+        supervisor: shared.supervisor.clone(),
     };
-    let bench = Bench::new(common.first.state.clone(), common.verified.clone());
+    let bench = Bench::new(shared.first.state.clone(), shared.verified.clone());
     ConsensusActor::new(parts, core.machine, bench, core.effects)
 }
 
 /// Where the network's lanes lead.
-pub(super) fn lane_ends(common: &Common) -> LaneEnds {
+pub(super) fn lane_ends(shared: &Shared) -> LaneEnds {
     LaneEnds {
-        consensus: common.bells.consensus.clone(),
-        evidence: common.bells.evidence.clone(),
-        mempool: common.bells.mempool.clone(),
-        network: common.bells.network.clone(),
+        consensus: shared.bells.consensus.clone(),
+        evidence: shared.bells.evidence.clone(),
+        mempool: shared.bells.mempool.clone(),
+        network: shared.bells.network.clone(),
     }
 }

@@ -13,8 +13,11 @@ mod tree;
 
 use tree::{Tree, Violation};
 
+/// What breaks a rule in a tree.
+type Check = fn(&Tree) -> Vec<Violation>;
+
 /// Rules of this test that look at files; dependency edges are looked up through cargo.
-const RULES: [(&str, fn(&Tree) -> Vec<Violation>); 10] = [
+const RULES: [(&str, Check); 10] = [
     ("actix stays in actors and node", actors::actix_stays_home),
     (
         "actix's send family stays in the mailbox",

@@ -81,7 +81,7 @@ pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Digits> {
     })
 }
 
-fn path(path: &PathBuf) -> Result<String> {
+fn path(path: &Path) -> Result<String> {
     let whole = path.canonicalize()?;
     Ok(whole.to_str().context("not a path of text")?.to_owned())
 }

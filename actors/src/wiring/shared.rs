@@ -27,7 +27,7 @@ use crate::tamper::TamperSwitch;
 use crate::verified::VerifiedTxs;
 
 /// Given to every function that makes an actor.
-pub(super) struct Common {
+pub(super) struct Shared {
     pub(super) chain: ChainId,
     pub(super) consensus_key: Option<PublicKey>,
     pub(super) session: Option<Arc<SecretKey>>,
@@ -49,7 +49,7 @@ pub(super) struct Common {
     pub(super) taken: TakenJobs,
 }
 
-impl Common {
+impl Shared {
     /// The key our seats speak with.
     pub(super) fn session_key(&self) -> Option<PublicKey> {
         self.session.as_ref().map(|session| session.public())
