@@ -1,6 +1,6 @@
 //! How long a paid job takes from submission to settlement, beside running the model once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
