@@ -218,6 +218,42 @@ fn unbonding_everything_ends_the_validator_and_a_new_one_may_follow() {
     );
 }
 
+/// Goal: what an operator's audit anchor changes depends on the leaves alone. Method: operators whose
+/// validators have all left send an anchor to a state as it grew and to one loaded from its leaves.
+#[test]
+fn an_anchor_of_one_who_left_twice_is_kept_nowhere() {
+    let mut world = World::new();
+    for (first, second) in [("alice", "second"), ("bob", "third")] {
+        let operator = format!("{first}/operator");
+        world.block(&[unbond(&world, &operator, 1_000)]);
+        world.names.push(second.to_owned());
+        let fresh = registration(&world, second, &operator, 200);
+        world.block(&[fresh]);
+        world.block(&[unbond(&world, &operator, 200)]);
+    }
+    let grown = world.state.clone();
+    let loaded = ledger::State::from_leaves(&world.genesis, grown.leaves()).unwrap();
+    assert_eq!(loaded.root(), grown.root());
+    let anchored = |world: &World, operator: &str| {
+        let mut tx = world
+            .transfer(operator, "client-0", Amount(1))
+            .message()
+            .clone();
+        tx.anchor = Some(sha256(b"checkpoint"));
+        tx.fee = Amount(100_000);
+        world.sign(operator, tx)
+    };
+    let txs = [
+        anchored(&world, "alice/operator"),
+        anchored(&world, "bob/operator"),
+    ];
+    world.block(&txs);
+    let root = world.state.root();
+    world.state = loaded;
+    world.block(&txs);
+    assert_eq!(world.state.root(), root);
+}
+
 #[test]
 fn seat_bonds_hold_half_of_the_stake() {
     let mut world = World::with(Params::local(), &[("a", 100), ("b", 100), ("c", 100)]);
