@@ -35,12 +35,9 @@ pub(crate) struct Unpaced {
 pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Unpaced> {
     let (idle_rss_mib, idle_cpu_percent) = idle(binary, scale)?;
     // One millisecond is the smallest interval there is: the next height starts at once.
-    let bed = Bed::up(
-        binary,
-        "block_time = \"1ms\"",
-        &[],
-        "[log]\nfilter = \"warn\"\n",
-    )?;
+    let settings =
+        format!("[limits]\nconsensus_factor = {CONSENSUS_FACTOR}\n[log]\nfilter = \"warn\"\n");
+    let bed = Bed::up(binary, "block_time = \"1ms\"", &[], &settings)?;
     let alice = Api::new(bed.apis()?.swap_remove(0));
     let window = scale.pick(Duration::from_secs(2), Duration::from_secs(6));
     settle(window);
