@@ -21,7 +21,7 @@ const ORPHANS_END: Duration = Duration::from_secs(2);
 fn down_leaves_nothing() {
     let mounts = mounts();
     let groups = groups();
-    let net = Cluster::up("leftovers");
+    let net = on_own_ports("leftovers");
     net.wait("height >= 2", "60s");
     // A job leaves slots, launchers and scratch folders to be cleared away.
     let job = net.submit_digits("digit-00.npy", &[]);
@@ -66,7 +66,7 @@ fn down_leaves_nothing() {
 
 #[test]
 fn a_killed_supervisor_takes_every_node_along() {
-    let mut net = Cluster::up("orphans");
+    let mut net = on_own_ports("orphans");
     net.wait("height >= 2", "60s");
     let supervisor = number(&net.endpoints["supervisor_pid"]);
     let family = family(supervisor);
@@ -93,6 +93,16 @@ fn a_killed_supervisor_takes_every_node_along() {
     status.refused(4, "testnet.unavailable");
     net.start_again(&[]);
     net.wait("height >= 3 && agree && none(slashed, validators)", "60s");
+}
+
+/// A net away from the usual ports, which any other net takes as soon as they are free.
+fn on_own_ports(name: &'static str) -> Cluster {
+    let free = || {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.local_addr().unwrap().port().to_string()
+    };
+    let (api, metrics) = (free(), free());
+    Cluster::start(name, &["--api-port", &api, "--metrics-port", &metrics])
 }
 
 fn plan(net: &Cluster) -> serde_json::Value {
