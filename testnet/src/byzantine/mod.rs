@@ -1,6 +1,7 @@
 //! Rehearsed misdeeds, one a file: each changes what an unmodified node would send.
 //!
-//! They exist only in builds with the feature `byzantine`; operator packages are built without it.
+//! A node takes them only on a local chain's admin socket. The feature `byzantine` frees the flood of
+//! the node's own pace; leaving the profiles out of operator builds is not there yet.
 
 mod double_proposal;
 mod double_vote;

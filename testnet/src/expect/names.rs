@@ -70,12 +70,11 @@ pub(super) const FUNCTIONS: [Function; 22] = [
     value("slashes", &[], 0),
 ];
 
-pub(super) const OFFENCES: [&str; 5] = [
+pub(super) const OFFENCES: [&str; 4] = [
     "double_vote",
     "double_proposal",
     "wrong_result",
     "wrong_juror",
-    "missed_seats",
 ];
 pub(super) const EVIDENCE_OUTCOMES: [&str; 1] = ["accepted"];
 pub(super) const JOB_OUTCOMES: [&str; 3] = ["paid", "refunded", "failed"];
