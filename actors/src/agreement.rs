@@ -1,7 +1,7 @@
 //! The consensus actor: agreement's machine, driven; the ledger's one writer.
 
 pub(crate) mod actor;
-pub(crate) mod blocks;
+pub mod blocks;
 pub(crate) mod boot;
 mod heard;
 pub(crate) mod metrics;

@@ -3,18 +3,17 @@
 
 use std::sync::Arc;
 
-use protocol::digest::{ChainId, Digest, Tag, ValidatorId, th};
-use protocol::job::{SeatRef, salt_input};
+use protocol::digest::{ChainId, Digest, ValidatorId};
+use protocol::job::SeatRef;
 use protocol::keys::SecretKey;
-use protocol::signed::{Signed, Verified};
-use protocol::tx::{KeyKind, TX_VERSION, Tx, TxBody};
-use protocol::units::{Amount, Height};
+use protocol::signed::Verified;
+use protocol::tx::{Tx, TxBody};
+use protocol::units::Height;
 use storage::handle::StorageHandle;
-
-use hmac::{Hmac, KeyInit, Mac};
 
 use crate::catalogue::MempoolMail;
 use crate::mailbox::Outbox;
+use crate::seat;
 use crate::tamper::TamperSwitch;
 
 /// Signs and offers; cheap to clone.
@@ -44,57 +43,17 @@ impl Duties {
 
     fn sign(&self, body: TxBody, valid_until: Height) -> Option<Verified<Tx>> {
         let session = self.session.as_ref()?;
-        let tx = Tx {
-            version: TX_VERSION,
-            key_kind: KeyKind::Session,
-            signer: session.public(),
-            nonce: 0,
-            fee: Amount::ZERO,
-            valid_until,
-            anchor: self.storage.audit_anchor(),
-            body,
-        };
+        let anchor = self.storage.audit_anchor();
         // Own messages pass the same gate as strangers'.
-        Signed::sign(tx, session, &self.chain)
+        seat::said(session, &self.chain, body, valid_until, anchor)
             .verify(&self.chain)
             .ok()
     }
 
-    /// The salt of a seat, derived so that a restarted node can still open its commit.
-    pub(crate) fn salt(&self, seat: &SeatRef, validator: &ValidatorId) -> Digest {
-        let Some(session) = &self.session else {
-            return Digest::ZERO;
-        };
-        let key = th(Tag::SaltKey, &[session.expose().as_slice()]);
-        salt_of(&key, &salt_input(&self.chain, seat, validator))
-    }
-}
-
-fn salt_of(key: &Digest, input: &[u8]) -> Digest {
-    // HMAC takes keys of any length, so this arm is never the second one.
-    match Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()) {
-        Ok(mut mac) => {
-            mac.update(input);
-            Digest(mac.finalize().into_bytes().into())
-        }
-        Err(_) => Digest::ZERO,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// RFC 4231, test case 2.
-    #[test]
-    fn salts_are_hmac_sha256() {
-        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"Jefe").unwrap();
-        mac.update(b"what do ya want for nothing?");
-        let known = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(
-            Digest(mac.finalize().into_bytes().into()).to_string(),
-            known
-        );
-        assert_ne!(salt_of(&Digest::ZERO, b"a"), salt_of(&Digest::ZERO, b"b"));
+    /// The salt of a seat of ours.
+    pub(crate) fn salt(&self, place: &SeatRef, validator: &ValidatorId) -> Digest {
+        self.session.as_ref().map_or(Digest::ZERO, |session| {
+            seat::salt(session, &self.chain, place, validator)
+        })
     }
 }

@@ -34,7 +34,7 @@
 //! `consensus`'s, and what a message looks like `protocol`'s.
 #![forbid(unsafe_code)]
 
-mod agreement;
+pub mod agreement;
 pub mod audit;
 pub mod blobs;
 pub mod catalogue;
@@ -56,6 +56,6 @@ pub mod snapshot;
 pub mod staking;
 pub mod supervisor;
 pub mod tamper;
-mod verified;
+pub mod verified;
 mod wire;
 pub mod wiring;

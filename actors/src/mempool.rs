@@ -3,6 +3,7 @@
 pub mod actor;
 mod cart;
 mod early;
+pub mod gate;
 pub mod pool;
 mod refusal;
 

@@ -1,10 +1,14 @@
-//! The result of a seat's run, between the slot that made it and the reveal that tells it.
+//! What a seat says, and with what: the result of its run, the salt of its commit, the transaction
+//! that carries its words.
 
-use protocol::digest::{Digest, sha256};
-use protocol::job::{CommitPreimage, Outcome};
+use hmac::{Hmac, KeyInit, Mac};
+use protocol::digest::{ChainId, Digest, Tag, ValidatorId, sha256, th};
+use protocol::job::{CommitPreimage, Outcome, SeatRef, salt_input};
+use protocol::keys::SecretKey;
 use protocol::limits::INLINE_OUTPUT_BYTES_MAX;
-use protocol::tx::{RevealResult, RevealedOutput};
-use protocol::units::Fuel;
+use protocol::signed::Signed;
+use protocol::tx::{KeyKind, RevealResult, RevealedOutput, TX_VERSION, Tx, TxBody};
+use protocol::units::{Amount, Fuel, Height};
 
 /// What a seat's run ended in, before it is committed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,5 +48,68 @@ impl SeatResult {
             fuel: opened.fuel,
             output,
         }
+    }
+}
+
+/// A transaction signed with the session key: nonce and fee are zero.
+#[must_use]
+pub fn said(
+    session: &SecretKey,
+    chain: &ChainId,
+    body: TxBody,
+    valid_until: Height,
+    anchor: Option<Digest>,
+) -> Signed<Tx> {
+    let tx = Tx {
+        version: TX_VERSION,
+        key_kind: KeyKind::Session,
+        signer: session.public(),
+        nonce: 0,
+        fee: Amount::ZERO,
+        valid_until,
+        anchor,
+        body,
+    };
+    Signed::sign(tx, session, chain)
+}
+
+/// The salt of a seat, derived so that a restarted node can still open its commit.
+#[must_use]
+pub fn salt(
+    session: &SecretKey,
+    chain: &ChainId,
+    place: &SeatRef,
+    validator: &ValidatorId,
+) -> Digest {
+    let key = th(Tag::SaltKey, &[session.expose().as_slice()]);
+    salt_of(&key, &salt_input(chain, place, validator))
+}
+
+fn salt_of(key: &Digest, input: &[u8]) -> Digest {
+    // HMAC takes keys of any length, so this arm is never the second one.
+    match Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()) {
+        Ok(mut mac) => {
+            mac.update(input);
+            Digest(mac.finalize().into_bytes().into())
+        }
+        Err(_) => Digest::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4231, test case 2.
+    #[test]
+    fn salts_are_hmac_sha256() {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"Jefe").unwrap();
+        mac.update(b"what do ya want for nothing?");
+        let known = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(
+            Digest(mac.finalize().into_bytes().into()).to_string(),
+            known
+        );
+        assert_ne!(salt_of(&Digest::ZERO, b"a"), salt_of(&Digest::ZERO, b"b"));
     }
 }

@@ -22,13 +22,13 @@ struct Inner {
 
 /// See the module; clones share one memory.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct VerifiedTxs {
+pub struct VerifiedTxs {
     inner: Arc<Mutex<Inner>>,
 }
 
 impl VerifiedTxs {
     /// Remembers a transaction by its bytes.
-    pub(crate) fn insert(&self, bytes: &[u8], tx: Arc<Verified<Tx>>) {
+    pub fn insert(&self, bytes: &[u8], tx: Arc<Verified<Tx>>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let key = sha256(bytes);
         if inner.known.insert(key, tx).is_none() {
@@ -42,7 +42,7 @@ impl VerifiedTxs {
     }
 
     /// The transaction of these bytes, verified now or before.
-    pub(crate) fn verify(&self, bytes: &[u8], chain: &ChainId) -> Option<Verified<Tx>> {
+    pub fn verify(&self, bytes: &[u8], chain: &ChainId) -> Option<Verified<Tx>> {
         let known = {
             let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             inner.known.get(&sha256(bytes)).cloned()

@@ -22,7 +22,7 @@ const OUTCOMES_MAX: usize = 8;
 
 /// Why a block is not voted for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The bytes are no block.
     #[error(transparent)]
     Bytes(#[from] BlockError),
@@ -33,14 +33,16 @@ pub(crate) enum Refusal {
 
 /// A block that was tried.
 #[derive(Clone, Debug)]
-pub(crate) struct Tried {
-    pub(crate) block: Arc<Block>,
-    pub(crate) applied: Arc<Applied>,
+pub struct Tried {
+    /// The block.
+    pub block: Arc<Block>,
+    /// What applying it gave.
+    pub applied: Arc<Applied>,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Bench {
+pub struct Bench {
     state: State,
     verified: VerifiedTxs,
     tried: BTreeMap<BlockId, Tried>,
@@ -48,13 +50,17 @@ pub(crate) struct Bench {
 
 /// What was built, and what the pool may forget.
 #[derive(Debug)]
-pub(crate) struct Built {
-    pub(crate) block: Block,
-    pub(crate) dropped: Vec<TxId>,
+pub struct Built {
+    /// The block.
+    pub block: Block,
+    /// What does not apply any more.
+    pub dropped: Vec<TxId>,
 }
 
 impl Bench {
-    pub(crate) fn new(state: State, verified: VerifiedTxs) -> Self {
+    /// Begins at this state; `verified` remembers signatures.
+    #[must_use]
+    pub fn new(state: State, verified: VerifiedTxs) -> Self {
         Self {
             state,
             verified,
@@ -62,17 +68,14 @@ impl Bench {
         }
     }
 
-    pub(crate) const fn state(&self) -> &State {
+    /// The state after the last committed block.
+    #[must_use]
+    pub const fn state(&self) -> &State {
         &self.state
     }
 
     /// A block of what the pool offers, on the present state.
-    pub(crate) fn build(
-        &self,
-        builder: ValidatorId,
-        clock: TimeMs,
-        pool: &[Arc<Verified<Tx>>],
-    ) -> Built {
+    pub fn build(&self, builder: ValidatorId, clock: TimeMs, pool: &[Arc<Verified<Tx>>]) -> Built {
         let offered: Vec<&Verified<Tx>> = pool.iter().map(AsRef::as_ref).collect();
         let bytes_max = BLOCK_BYTES_MAX - HEADER_BYTES;
         let time = self.state.clamp_time(clock);
@@ -97,7 +100,10 @@ impl Bench {
     }
 
     /// Tries a block of the next height, once.
-    pub(crate) fn judge(&mut self, id: BlockId, bytes: &[u8]) -> Result<Tried, Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal`]: the bytes are no block, or the ledger refuses it.
+    pub fn judge(&mut self, id: BlockId, bytes: &[u8]) -> Result<Tried, Refusal> {
         if let Some(tried) = self.tried.get(&id) {
             return Ok(tried.clone());
         }
@@ -116,7 +122,7 @@ impl Bench {
     }
 
     /// Moves on to the state after a decided block.
-    pub(crate) fn advance(&mut self, state: State) {
+    pub fn advance(&mut self, state: State) {
         self.state = state;
         self.tried.clear();
     }

@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use protocol::evidence::{ContradictingPair, EvidenceKind};
+use protocol::evidence::EvidenceKind;
 
 use crate::catalogue::{DomainEvents, EvidenceMail};
 use crate::evidence::effects::EvidenceEffects;
-use crate::evidence::workflow::{Evidence, Input, Proof, Source};
+use crate::evidence::pairs;
+use crate::evidence::workflow::{Evidence, Input, Source};
 use crate::mailbox::Receive;
 use crate::snapshot::Snapshot;
 
@@ -44,18 +45,8 @@ impl EvidenceActor {
         });
     }
 
-    /// Checks a pair as the ledger will: the cheap part first, then membership, then signatures.
-    fn prove(&self, kind: EvidenceKind, first: &[u8], second: &[u8]) -> Option<Proof> {
-        let pair = ContradictingPair::parse(kind, first, second).ok()?;
-        let state = &self.snapshot.state;
-        let set = state.validator_set(pair.height())?;
-        let validator = set.get_by_key(&pair.signer())?.id;
-        pair.verify(&state.chain_id()).ok()?;
-        Some(Proof { validator, pair })
-    }
-
     fn found(&mut self, kind: EvidenceKind, first: &[u8], second: &[u8], source: Source) {
-        match self.prove(kind, first, second) {
+        match pairs::prove(&self.snapshot.state, kind, first, second) {
             Some(proof) if self.snapshot.state.evidence.contains(&proof.id()) => {}
             Some(proof) => self.step(Input::Found(Box::new(proof), source)),
             None => tracing::debug!(?source, "pair_proves_nothing"),
@@ -68,7 +59,7 @@ impl Receive for EvidenceActor {
 
     fn started(&mut self) {
         for bytes in std::mem::take(&mut self.stored) {
-            if let Some((kind, first, second)) = self.effects.read(&bytes) {
+            if let Some((kind, first, second)) = pairs::from_disk(&bytes) {
                 self.found(kind, &first, &second, Source::Disk);
             }
         }

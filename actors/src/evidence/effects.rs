@@ -3,23 +3,17 @@
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use protocol::digest::{Digest, EvidenceId};
-use protocol::envelope::{seal_proposal, seal_vote};
-use protocol::evidence::{ContradictingPair, EvidenceKind};
-use protocol::limits::VALID_UNTIL_BLOCKS_MAX;
 use protocol::signed::Signed;
-use protocol::tx::{SubmitEvidence, TxBody};
 use protocol::units::Height;
 use protocol::vote::Pair;
 
 use crate::audit::{AuditTrail, actor_id, note};
 use crate::catalogue::{EvidenceMail, NetworkMail};
 use crate::duties::Duties;
+use crate::evidence::pairs;
 use crate::evidence::workflow::{Intent, Proof};
 use crate::mailbox::Outbox;
 use crate::supervisor::{Fatal, HaltReason, Supervisor};
-
-/// A report stays valid for so many blocks, in steps: its bytes, and so its id, change rarely.
-const VALID_STEP: u64 = VALID_UNTIL_BLOCKS_MAX / 2;
 
 /// Metrics of the evidence actor.
 #[derive(Clone, Debug)]
@@ -69,14 +63,6 @@ pub(crate) struct EvidenceEffects {
     pub(crate) height: Height,
 }
 
-/// The two messages as envelopes, which is how they are signed, kept and sent.
-fn envelopes(pair: &ContradictingPair) -> (Vec<u8>, Vec<u8>) {
-    match pair {
-        ContradictingPair::Votes(a, b) => (seal_vote(a), seal_vote(b)),
-        ContradictingPair::Proposals(a, b) => (seal_proposal(a, &[]), seal_proposal(b, &[])),
-    }
-}
-
 impl EvidenceEffects {
     pub(crate) fn at(&mut self, height: Height) {
         self.height = height;
@@ -88,23 +74,9 @@ impl EvidenceEffects {
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// What [`Self::keep`] wrote: kind, length of the first, both.
-    pub(crate) fn read(&self, bytes: &[u8]) -> Option<(EvidenceKind, Vec<u8>, Vec<u8>)> {
-        let (kind, rest) = bytes.split_first()?;
-        let kind = [EvidenceKind::DoubleVote, EvidenceKind::DoubleProposal]
-            .into_iter()
-            .find(|known| known.code() == *kind)?;
-        let (len, rest) = rest.split_first_chunk::<4>()?;
-        let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
-        let (first, second) = rest.split_at_checked(len)?;
-        Some((kind, first.to_vec(), second.to_vec()))
-    }
-
     fn keep(&self, id: EvidenceId, proof: &Proof) {
-        let (first, second) = envelopes(&proof.pair);
-        let len = u32::try_from(first.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let bytes = pairs::to_disk(&proof.pair);
         let kind = proof.pair.kind();
-        let bytes = [&[kind.code()], len.as_slice(), &first, &second].concat();
         self.metrics
             .evidence
             .with_label_values(&[kind.name(), "kept"])
@@ -127,7 +99,7 @@ impl EvidenceEffects {
         let Some(session) = &self.duties.session else {
             return;
         };
-        let (first, second) = envelopes(&proof.pair);
+        let (first, second) = pairs::envelopes(&proof.pair);
         let (height, round) = (proof.pair.height(), proof.pair.round());
         let pair = Pair {
             height,
@@ -141,19 +113,10 @@ impl EvidenceEffects {
     }
 
     fn submit(&self, proof: &Proof) {
-        let (a, b) = envelopes(&proof.pair);
-        let kind = proof.pair.kind();
-        let body = TxBody::SubmitEvidence(SubmitEvidence { kind, a, b });
-        let step = self
-            .height
-            .0
-            .checked_div(VALID_STEP)
-            .unwrap_or(0)
-            .saturating_add(1);
-        let valid_until = Height(step.saturating_mul(VALID_STEP).saturating_add(1));
+        let (body, valid_until) = pairs::report(&proof.pair, self.height);
         self.metrics
             .evidence
-            .with_label_values(&[kind.name(), "submitted"])
+            .with_label_values(&[proof.pair.kind().name(), "submitted"])
             .inc();
         self.duties.submit(body, valid_until, self.height);
     }
@@ -188,7 +151,7 @@ impl EvidenceEffects {
         if spared {
             return;
         }
-        let (first, second) = envelopes(&proof.pair);
+        let (first, second) = pairs::envelopes(&proof.pair);
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         self.supervisor.raise(Fatal {
             height: Some(proof.pair.height().0),

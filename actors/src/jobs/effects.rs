@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ledger::execution::{Output, SeatState};
-use ledger::jobs::{JobHead, Phase};
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use protocol::digest::{Digest, JobId, ValidatorId};
 use protocol::events::Event;
-use protocol::job::SeatRef;
 use protocol::keys::PublicKey;
 use protocol::units::Height;
 use storage::handle::StorageHandle;
@@ -18,6 +15,7 @@ use crate::audit::{actor_id, note};
 use crate::catalogue::{DomainEvents, ExecutionMail, NetworkMail};
 use crate::duties::Duties;
 use crate::execution::workflow::Order;
+use crate::jobs::orders;
 use crate::jobs::workflow::{Artifact, Intent};
 use crate::mailbox::Outbox;
 use crate::mempool::TakenJobs;
@@ -132,18 +130,12 @@ impl JobsEffects {
         let Some(own) = self.own(snapshot) else {
             return Vec::new();
         };
-        let mut orders = Vec::new();
         for event in &committed.events {
-            match event {
-                Event::Assigned { job, .. } => orders.extend(orders_of(snapshot, own, *job)),
-                Event::Escalated { job, .. } => {
-                    self.open_to_all(snapshot, *job);
-                    orders.extend(orders_of(snapshot, own, *job));
-                }
-                _ => {}
+            if let Event::Escalated { job, .. } = event {
+                self.open_to_all(snapshot, *job);
             }
         }
-        orders
+        orders::seated_by(&snapshot.state, own, &committed.events)
     }
 
     /// Outputs of jobs that ended at this height and came in through this node: their clients will
@@ -160,19 +152,15 @@ impl JobsEffects {
                 .submitted_by(job)
                 .is_some_and(|tx| self.taken.contains(&tx))
         })
-        .filter_map(|job| output_of(&committed.snapshot, job))
+        .filter_map(|job| orders::output_of(state, job))
         .collect()
     }
 
     /// Every seat of ours that is still open.
     pub(crate) fn seated_now(&self, snapshot: &Snapshot) -> Vec<Order> {
-        let Some(own) = self.own(snapshot) else {
-            return Vec::new();
-        };
-        let live = snapshot.state.live_jobs();
-        live.into_iter()
-            .flat_map(|job| orders_of(snapshot, own, job))
-            .collect()
+        self.own(snapshot)
+            .map(|own| orders::seated_now(&snapshot.state, own))
+            .unwrap_or_default()
     }
 
     fn own(&self, snapshot: &Snapshot) -> Option<ValidatorId> {
@@ -254,72 +242,4 @@ impl Pins {
             .collect();
         let _pinned_next_time = storage.pin_blobs(keys);
     }
-}
-
-/// The blob that the agreed answer of a job names, if it is one.
-fn output_of(snapshot: &Snapshot, job: JobId) -> Option<Artifact> {
-    let state = &snapshot.state;
-    let head = state.jobs.get(&job)?;
-    let answer = head.answer?;
-    let reveal_of = |seat| {
-        let place = SeatRef {
-            job,
-            attempt: head.attempt,
-            seat,
-        };
-        match state.seats.get(&place)?.state {
-            SeatState::Revealed(reveal) if reveal.result_root == answer.result_root => Some(reveal),
-            _ => None,
-        }
-    };
-    let seats = (0_u16..).zip(&head.seats).map(|(seat, _)| seat);
-    match seats.filter_map(reveal_of).next()?.output {
-        Output::Blob { sha256, size } => Some(Artifact::Output { sha256, size }),
-        Output::Code(_) => None,
-    }
-}
-
-/// Our seats of one job that still have something to say.
-fn orders_of(snapshot: &Snapshot, own: ValidatorId, job: JobId) -> Vec<Order> {
-    let state = &snapshot.state;
-    let Some((head, request)) = state.jobs.get(&job).zip(state.requests.get(&job)) else {
-        return Vec::new();
-    };
-    let (level, reveal_closes) = match head.phase {
-        Phase::Commit(level) => (level, None),
-        Phase::Reveal(level) => (level, Some(head.deadline)),
-        _ => return Vec::new(),
-    };
-    let place = |number: u16| SeatRef {
-        job,
-        attempt: head.attempt,
-        seat: number,
-    };
-    own_seats(head, own)
-        .filter_map(|number| {
-            let seat = state
-                .seats
-                .get(&place(number))
-                .filter(|seat| seat.level == level)?;
-            let committed = match (seat.state, reveal_closes) {
-                (SeatState::Open, None) => None,
-                (SeatState::Committed(commit), _) => Some(commit.commit),
-                _ => return None,
-            };
-            Some(Order {
-                seat: place(number),
-                spec: request.spec.clone(),
-                commit_closes: head.deadline,
-                committed,
-                reveal_closes,
-            })
-        })
-        .collect()
-}
-
-fn own_seats(head: &JobHead, own: ValidatorId) -> impl Iterator<Item = u16> {
-    (0_u16..)
-        .zip(&head.seats)
-        .filter(move |(_, holder)| holder.validator == own)
-        .map(|(n, _)| n)
 }

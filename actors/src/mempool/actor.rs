@@ -7,15 +7,13 @@ use std::sync::Arc;
 
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
-use protocol::digest::{Address, ChainId, TxId};
+use protocol::digest::TxId;
 use protocol::signed::Verified;
 use protocol::tx::{Tx, TxKind};
-use protocol::units::Height;
 
 use crate::catalogue::{ConsensusMail, MempoolMail, NetworkMail};
 use crate::mailbox::{Outbox, Receive};
-use crate::mempool::early::Early;
-use crate::mempool::pool::{AccountView, Pool};
+use crate::mempool::gate::{Gate, Offered, Source, view_of};
 use crate::mempool::{Admission, TakenJobs};
 use crate::snapshot::Snapshot;
 use crate::verified::VerifiedTxs;
@@ -69,33 +67,13 @@ impl MempoolMetrics {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Api,
-    Actor,
-    Peer,
-}
-
-impl Source {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::Actor => "actor",
-            Self::Peer => "peer",
-        }
-    }
-}
-
 /// See the module. The pool is ephemeral.
 #[derive(Debug)]
 pub(crate) struct MempoolActor {
-    pool: Pool,
-    chain: ChainId,
+    gate: Gate,
     snapshot: Arc<Snapshot>,
     verified: VerifiedTxs,
     taken: TakenJobs,
-    /// Ephemeral, like the pool.
-    early: Early<Source>,
     consensus: Outbox<ConsensusMail>,
     network: Outbox<NetworkMail>,
     metrics: MempoolMetrics,
@@ -110,14 +88,11 @@ impl MempoolActor {
         network: Outbox<NetworkMail>,
         metrics: MempoolMetrics,
     ) -> Self {
-        let chain = snapshot.state.chain_id();
         Self {
-            pool: Pool::new(chain),
-            chain,
+            gate: Gate::new(snapshot.state.chain_id()),
             snapshot,
             verified,
             taken,
-            early: Early::new(),
             consensus,
             network,
             metrics,
@@ -125,90 +100,39 @@ impl MempoolActor {
     }
 
     fn offer(&mut self, tx: Verified<Tx>, source: Source) -> Admission {
-        self.offer_since(self.snapshot.height, tx, source)
-    }
-
-    /// Offers what came at a height; what is too early is kept for the next block.
-    fn offer_since(&mut self, came: Height, tx: Verified<Tx>, source: Source) -> Admission {
-        let admission = self.try_offer(tx.clone(), source);
-        self.metrics.count(source, &admission);
+        let offered = self.gate.offer(&self.snapshot.state, tx, source);
+        self.perform(&offered);
         self.count_waiting();
-        if let Admission::Refused { code, .. } = &admission
-            && Early::<Source>::is_early(tx.message(), code)
-        {
-            self.early.keep(came, tx, source);
-        }
-        admission
+        offered.admission
     }
 
-    fn try_offer(&mut self, tx: Verified<Tx>, source: Source) -> Admission {
-        let id = tx.tx_id(&self.chain);
-        if self.pool.contains(&id) {
-            return Admission::Known(id);
+    fn perform(&self, offered: &Offered) {
+        self.metrics.count(offered.source, &offered.admission);
+        let (Some(tx), Admission::Admitted(id)) = (&offered.taken, &offered.admission) else {
+            return;
+        };
+        self.verified.insert(&tx.to_bytes(), tx.clone());
+        if offered.source == Source::Api && tx.message().body.kind() == TxKind::SubmitJob {
+            self.taken.insert(*id);
         }
-        let allowed = match self.snapshot.state.admit(&tx) {
-            Ok(allowed) => allowed,
-            Err(error) => {
-                return Admission::Refused {
-                    code: error.code(),
-                    detail: error.to_string(),
-                };
-            }
-        };
-        let tx = Arc::new(tx);
-        let view = AccountView {
-            nonce: allowed.next_nonce,
-            balance: allowed.balance,
-        };
-        match self
-            .pool
-            .insert(tx.clone(), view, self.snapshot.height.next())
-        {
-            Ok(id) => {
-                self.verified.insert(&tx.to_bytes(), tx.clone());
-                if source == Source::Api && tx.message().body.kind() == TxKind::SubmitJob {
-                    self.taken.insert(id);
-                }
-                // What a peer relayed the network forwards by itself.
-                if source != Source::Peer {
-                    let signed = Arc::new(Verified::clone(&tx).into_signed());
-                    self.network.tell(NetworkMail::GossipTx(signed));
-                }
-                Admission::Admitted(id)
-            }
-            Err(refusal) => Admission::Refused {
-                code: refusal.code(),
-                detail: refusal.to_string(),
-            },
+        // What a peer relayed the network forwards by itself.
+        if offered.source != Source::Peer {
+            let signed = Arc::new(Verified::clone(tx).into_signed());
+            self.network.tell(NetworkMail::GossipTx(signed));
         }
     }
 
     fn included(&mut self, ids: &[TxId], snapshot: Arc<Snapshot>) {
-        for id in ids {
-            self.pool.remove(id);
-        }
-        let state = &snapshot.state;
-        self.pool
-            .advance(snapshot.height.next(), |address| view_of(state, address));
+        let again = self.gate.included(ids, &snapshot.state);
         self.snapshot = snapshot;
-        for (came, tx, source) in self.early.take(self.snapshot.height) {
-            self.offer_since(came, tx, source);
-        }
+        again.iter().for_each(|offered| self.perform(offered));
         self.count_waiting();
     }
 
     fn count_waiting(&self) {
         self.metrics
             .waiting
-            .set(i64::try_from(self.pool.len()).unwrap_or(i64::MAX));
-    }
-}
-
-fn view_of(state: &ledger::State, address: &Address) -> AccountView {
-    let account = state.account(address);
-    AccountView {
-        nonce: account.nonce,
-        balance: account.balance,
+            .set(i64::try_from(self.gate.pool().len()).unwrap_or(i64::MAX));
     }
 }
 
@@ -235,23 +159,21 @@ impl Receive for MempoolActor {
                 round,
                 bytes_max,
             } => {
-                let txs = self.pool.select(bytes_max);
+                let txs = self.gate.pool().select(bytes_max);
                 self.consensus
                     .tell(ConsensusMail::Taken { height, round, txs });
             }
             MempoolMail::Included { ids, snapshot } => self.included(&ids, snapshot),
             MempoolMail::Refused(ids) => {
-                for id in &ids {
-                    self.pool.remove(id);
-                }
+                self.gate.forget(&ids);
                 self.count_waiting();
             }
             MempoolMail::Lookup { id, reply } => {
-                let _gone = reply.send(self.pool.get(&id));
+                let _gone = reply.send(self.gate.pool().get(&id));
             }
             MempoolMail::NextNonce { account, reply } => {
                 let view = view_of(&self.snapshot.state, &account);
-                let _gone = reply.send(self.pool.next_nonce(&account, view));
+                let _gone = reply.send(self.gate.pool().next_nonce(&account, view));
             }
         }
     }

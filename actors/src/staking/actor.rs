@@ -7,7 +7,7 @@ use crate::catalogue::{DomainEvents, StakingMail};
 use crate::mailbox::Receive;
 use crate::snapshot::Snapshot;
 use crate::staking::effects::StakingEffects;
-use crate::staking::workflow::{Committed, Staking};
+use crate::staking::workflow::{Committed, Facts, Staking};
 
 /// See the module.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl StakingActor {
         let input = Committed {
             height: committed.height,
             events: committed.events.clone(),
-            facts: self.effects.facts(snapshot, own),
+            facts: Facts::of(&snapshot.state, own),
             set: snapshot.next_set().digest(),
         };
         for intent in self.workflow.step(&input) {

@@ -10,8 +10,7 @@ use tokio::sync::watch;
 
 use crate::audit::{AuditTrail, actor_id, note};
 use crate::snapshot::Snapshot;
-use crate::staking::workflow::{Facts, Intent, Standing};
-use ledger::staking::Exit;
+use crate::staking::workflow::{Facts, Intent};
 
 /// Metrics of the staking actor.
 #[derive(Clone, Debug)]
@@ -88,39 +87,6 @@ impl StakingEffects {
     /// Which validator votes with our key, if one was registered.
     pub(crate) fn own(&self, snapshot: &Snapshot) -> Option<ValidatorId> {
         snapshot.state.key_holder(&self.consensus_key?)
-    }
-
-    pub(crate) fn facts(&self, snapshot: &Snapshot, own: Option<ValidatorId>) -> Facts {
-        let Some(row) = own.and_then(|own| snapshot.state.validators.get(&own)) else {
-            return Facts {
-                standing: Standing::Unregistered,
-                bonded: Default::default(),
-            };
-        };
-        let next = snapshot.height.next();
-        let standing = match (row.exit, row.jail) {
-            (Some(Exit::Tombstoned(evidence)), _) => Standing::Tombstoned {
-                evidence: Some(evidence),
-            },
-            (Some(Exit::Gone), _) => Standing::Gone,
-            (None, Some(jail)) => Standing::Jailed {
-                cause: Some(jail.cause),
-                until: jail.until,
-            },
-            (None, None) if row.active_from > next => Standing::Waiting {
-                active_from: row.active_from,
-            },
-            (None, None) if row.bonded < snapshot.state.params().self_bond_min => {
-                Standing::BelowMinBond {
-                    needed: snapshot.state.params().self_bond_min,
-                }
-            }
-            (None, None) => Standing::Active,
-        };
-        Facts {
-            standing,
-            bonded: row.bonded,
-        }
     }
 
     pub(crate) fn perform(&self, intent: Intent, snapshot: &Snapshot) {

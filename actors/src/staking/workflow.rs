@@ -12,6 +12,8 @@
     )
 )]
 
+use ledger::State;
+use ledger::staking::Exit;
 use protocol::codec::encode;
 use protocol::digest::{Digest, EvidenceId, ValidatorId, sha256};
 use protocol::events::{Event, JailCause};
@@ -73,6 +75,39 @@ pub struct Facts {
     pub standing: Standing,
     /// Its stake.
     pub bonded: Amount,
+}
+
+impl Facts {
+    /// Reads them from the state after the last block.
+    #[must_use]
+    pub fn of(state: &State, own: Option<ValidatorId>) -> Self {
+        let Some(row) = own.and_then(|own| state.validators.get(&own)) else {
+            return Self {
+                standing: Standing::Unregistered,
+                bonded: Amount::ZERO,
+            };
+        };
+        let needed = state.params().self_bond_min;
+        let standing = match (row.exit, row.jail) {
+            (Some(Exit::Tombstoned(evidence)), _) => Standing::Tombstoned {
+                evidence: Some(evidence),
+            },
+            (Some(Exit::Gone), _) => Standing::Gone,
+            (None, Some(jail)) => Standing::Jailed {
+                cause: Some(jail.cause),
+                until: jail.until,
+            },
+            (None, None) if row.active_from > state.height().next() => Standing::Waiting {
+                active_from: row.active_from,
+            },
+            (None, None) if row.bonded < needed => Standing::BelowMinBond { needed },
+            (None, None) => Standing::Active,
+        };
+        Self {
+            standing,
+            bonded: row.bonded,
+        }
+    }
 }
 
 /// What the reducer hears, from consensus.
