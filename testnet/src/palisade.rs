@@ -119,7 +119,7 @@ impl Palisade {
             arguments.extend(["--input", input]);
         }
         if watch {
-            arguments.push("--watch");
+            arguments.extend(["--watch", "--no-receipt"]);
         }
         arguments.extend(flags);
         self.json(&arguments)

@@ -1,5 +1,6 @@
 //! `palisade job …`
 
+mod outputs;
 mod plan;
 mod watch;
 
@@ -21,6 +22,7 @@ use crate::output::pal;
 use crate::problem::refuse;
 
 pub(crate) use plan::PlanArgs;
+pub(crate) use watch::is_ended;
 
 /// What to do with jobs.
 #[derive(Subcommand, Debug)]
@@ -34,17 +36,15 @@ pub(crate) enum Verb {
         /// Follow it to its end. Ctrl-C detaches; the job goes on.
         #[arg(long)]
         watch: bool,
-        /// With --watch: write the outputs here, as .npy files.
-        #[arg(long, value_name = "DIR")]
-        output_dir: Option<PathBuf>,
+        #[command(flatten)]
+        keep: Keep,
     },
     /// Follow a job to its end.
     Watch {
         /// Its id or a prefix.
         job: String,
-        /// Write the outputs here, as .npy files.
-        #[arg(long, value_name = "DIR")]
-        output_dir: Option<PathBuf>,
+        #[command(flatten)]
+        keep: Keep,
     },
     /// Show one job.
     Show {
@@ -69,6 +69,17 @@ pub(crate) enum Verb {
     },
 }
 
+/// What stays on disk of a job that was watched to its end.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Keep {
+    /// When watching: write the outputs here, as .npy files, and the receipt and the result.
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// When watching: write no receipt and no result.
+    #[arg(long)]
+    no_receipt: bool,
+}
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
     let node = context.resolve()?;
@@ -77,7 +88,7 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
         Verb::Submit {
             plan: args,
             watch: follow,
-            output_dir,
+            keep,
         } => {
             let (job, document) = plan::submit(context, &node, args)?;
             if !follow {
@@ -87,11 +98,11 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
                 return Ok(Exit::Ok);
             }
             context.output.event(&document, &format!("submitted {job}"));
-            watch::follow(context, &node, &job.to_string(), output_dir.as_deref())
+            watch::follow(context, &node, &job.to_string(), keep)
         }
-        Verb::Watch { job, output_dir } => {
+        Verb::Watch { job, keep } => {
             let job = id_of(&node, job)?;
-            watch::follow(context, &node, &job, output_dir.as_deref())
+            watch::follow(context, &node, &job, keep)
         }
         Verb::Show { job } => {
             let job = id_of(&node, job)?;

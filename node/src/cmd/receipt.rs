@@ -1,5 +1,7 @@
 //! `palisade receipt fetch` and `palisade verify receipt`
 
+mod save;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -13,6 +15,8 @@ use crate::home::Chain;
 use crate::keys::file::read_limited;
 use crate::problem::Problem;
 use crate::receipt::{RECEIPT_BYTES_MAX, Receipt, Verdict, verify as verify_receipt};
+
+pub(crate) use save::{save, verify_saved};
 
 /// What to fetch.
 #[derive(Subcommand, Debug)]
@@ -29,7 +33,7 @@ pub(crate) enum Verb {
             value_name = "FILE"
         )]
         to: PathBuf,
-        /// Where to write the result.
+        /// Where to write the result; beside the receipt by default.
         #[arg(long, value_name = "FILE")]
         result: Option<PathBuf>,
     },
@@ -56,22 +60,13 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
     let Verb::Fetch { job, to, result } = verb;
     let node = context.resolve()?;
     let job = id_of(&node, job)?;
-    let bytes = node.api.get_bytes(&format!("/v1/jobs/{job}/receipt"))?;
-    Receipt::parse(&bytes)?;
-    std::fs::write(to, &bytes)?;
-    if let Some(path) = result {
-        std::fs::write(path, node.api.get_bytes(&format!("/v1/jobs/{job}/output"))?)?;
-    }
+    let saved = save(&node, &job, to, result.as_deref())?;
     let document = json!({
         "schema": "palisade.receipt-fetch/1", "job": job, "file": to.display().to_string(),
-        "result": result.as_ref().map(|path| path.display().to_string()),
+        "result": saved.result.as_ref().map(|path| path.display().to_string()),
     });
     context.output.document(&document, || {
-        format!(
-            "{}\nnext: palisade verify receipt {}",
-            to.display(),
-            to.display()
-        )
+        format!("{}\nnext: {}", to.display(), saved.next())
     });
     Ok(Exit::Ok)
 }
@@ -83,10 +78,7 @@ pub(crate) fn verify(context: &Context, verb: &VerifyVerb) -> Result<Exit> {
         genesis,
         result,
     } = verb;
-    let chain = match genesis {
-        Some(path) => Chain::read(path)?,
-        None => crate::client::resolve::chain_of(&context.global, &context.home)?,
-    };
+    let chain = chain_of(context, genesis.as_deref())?;
     let bytes = read(file)?;
     let blob = result.as_deref().map(read).transpose()?;
     let verdict = match Receipt::parse(&bytes) {
@@ -95,6 +87,13 @@ pub(crate) fn verify(context: &Context, verb: &VerifyVerb) -> Result<Exit> {
     };
     print(context, &verdict);
     Ok(if verdict.ok() { Exit::Ok } else { Exit::False })
+}
+
+fn chain_of(context: &Context, genesis: Option<&Path>) -> Result<Chain> {
+    match genesis {
+        Some(path) => Ok(Chain::read(path)?),
+        None => crate::client::resolve::chain_of(&context.global, &context.home),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

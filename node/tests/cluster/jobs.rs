@@ -4,6 +4,7 @@
 //! that our own client would refuse to send, sent by another one.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use protocol::codec::decode_canonical;
@@ -66,6 +67,9 @@ fn digits_are_read_and_paid_for() {
         );
         let label = output(&job, "label");
         assert_eq!(label, [Value::from(label_of(sample))], "{sample}");
+        assert_eq!(job["receipt"]["verified"], true, "{job}");
+        let receipt = &text(&job["receipt"]["file"]);
+        assert!(Path::new(receipt).starts_with(&folder), "{receipt}");
         for name in ["label", "probs"] {
             let array = std::fs::read(folder.join(format!("{name}.npy"))).unwrap();
             assert!(array.starts_with(b"\x93NUMPY"), "{name}");

@@ -1,32 +1,21 @@
 //! Following a job: the chain's events, a reason for each wait, one summary.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use protocol::result::{OutputTensor, decode_blob, root_of_blob};
-use runner::npy;
 use serde_json::{Value, json};
 
-use super::super::Context;
-use super::{human, plan};
+use super::super::{Context, receipt};
+use super::{Keep, human, outputs};
 use crate::client::resolve::Resolved;
 use crate::client::{number, text};
 use crate::exit::Exit;
-use crate::problem::{Problem, refuse};
 
 /// How often the node is asked.
 const POLL: Duration = Duration::from_millis(200);
-/// Results with at most so many elements are printed.
-const PRINTED_ELEMENTS_MAX: usize = 64;
 
 /// Prints a job's events until it ends, then its result.
-pub(super) fn follow(
-    context: &Context,
-    node: &Resolved,
-    job: &str,
-    output_dir: Option<&Path>,
-) -> Result<Exit> {
+pub(super) fn follow(context: &Context, node: &Resolved, job: &str, keep: &Keep) -> Result<Exit> {
     let mut seen = 0;
     let job = loop {
         let state = node.api.get(&format!("/v1/jobs/{job}"))?;
@@ -41,7 +30,7 @@ pub(super) fn follow(
         }
         std::thread::sleep(POLL);
     };
-    end(context, node, &job, output_dir)
+    end(context, node, &job, keep)
 }
 
 /// States that never change again.
@@ -86,7 +75,7 @@ fn short(value: &Value) -> String {
     }
 }
 
-fn end(context: &Context, node: &Resolved, job: &Value, output_dir: Option<&Path>) -> Result<Exit> {
+fn end(context: &Context, node: &Resolved, job: &Value, keep: &Keep) -> Result<Exit> {
     let paid = ["settled", "resolved"].contains(&text(job, "state").to_ascii_lowercase().as_str());
     let mut summary = job.clone();
     summary["schema"] = json!("palisade.job-watch/1");
@@ -94,96 +83,46 @@ fn end(context: &Context, node: &Resolved, job: &Value, output_dir: Option<&Path
     summary["job_id"] = job["id"].clone();
     let mut shown = human(job);
     if paid && text(job, "outcome") == "ok" {
-        let outputs = outputs_of(node, job)?;
-        summary["outputs"] = outputs.iter().map(describe).collect();
-        for output in &outputs {
-            shown.push_str(&format!("\noutput {}", print(output)));
-            if let Some(dir) = output_dir {
-                shown.push_str(&format!("\n  written to {}", keep(dir, output)?));
+        let found = outputs::of(node, job)?;
+        summary["outputs"] = found.iter().map(outputs::describe).collect();
+        for output in &found {
+            shown.push_str(&format!("\noutput {}", outputs::print(output)));
+            if let Some(dir) = &keep.output_dir {
+                shown.push_str(&format!("\n  written to {}", outputs::write(dir, output)?));
             }
         }
     }
-    shown.push_str(&format!(
-        "\nnext: palisade receipt fetch {}",
-        text(job, "id")
-    ));
+    let (receipt, lines) = keep_receipt(context, node, text(job, "id"), keep);
+    summary["receipt"] = receipt;
+    shown.push_str(&lines);
     context.output.document(&summary, || shown);
     Ok(if paid { Exit::Ok } else { Exit::JobFailed })
 }
 
-/// The outputs, checked against the root that the chain knows.
-fn outputs_of(node: &Resolved, job: &Value) -> Result<Vec<OutputTensor>> {
-    let blob = node
-        .api
-        .get_bytes(&format!("/v1/jobs/{}/output", text(job, "id")))?;
-    let found = root_of_blob(&blob).map_err(|error| Problem::new("blob.digest", error))?;
-    if plan::result_root(job) != Some(found) {
-        refuse!(
-            "blob.digest",
-            "the node's output has root {found}, the chain says another"
-        );
+/// The receipt's file and what to say about it. The job has ended either way, so a receipt that
+/// cannot be had or written is told, with the command that fetches it later, and fails nothing.
+fn keep_receipt(context: &Context, node: &Resolved, id: &str, keep: &Keep) -> (Value, String) {
+    let later = format!("\nnext: palisade receipt fetch {id}");
+    if keep.no_receipt {
+        return (Value::Null, later);
     }
-    decode_blob(&blob).map_err(|error| Problem::new("blob.digest", error).into())
-}
-
-fn describe(output: &OutputTensor) -> Value {
-    json!({
-        "name": output.name, "dtype": output.dtype.to_string(), "dims": output.dims,
-        "values": values(output),
-    })
-}
-
-/// Elements of a small output.
-fn values(output: &OutputTensor) -> Option<Vec<Value>> {
-    use protocol::result::Dtype;
-    let all = &output.elements;
-    let width = match output.dtype {
-        Dtype::F32 | Dtype::I32 => 4,
-        Dtype::I64 => 8,
-        _ => 1,
+    let name = format!("receipt-{}.json", id.get(..12).unwrap_or(id));
+    let dir = keep.output_dir.clone().unwrap_or_default();
+    let saved = match receipt::save(node, id, &dir.join(name), None) {
+        Ok(saved) => saved,
+        Err(error) => return (Value::Null, format!("\nno receipt yet: {error:#}{later}")),
     };
-    if all.len() / width > PRINTED_ELEMENTS_MAX {
-        return None;
-    }
-    let value = |part: &[u8]| match output.dtype {
-        Dtype::F32 => json!(f32::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::I32 => json!(i32::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::I64 => json!(i64::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::I8 => json!(i8::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::Bool => json!(part == [1]),
-        _ => json!(part.first()),
+    let holds = receipt::verify_saved(context, &saved).ok();
+    let said = match holds {
+        Some(true) => "it verifies",
+        Some(false) => "it does NOT verify",
+        None => "not checked: no genesis at hand",
     };
-    Some(all.chunks(width).map(value).collect())
-}
-
-fn print(output: &OutputTensor) -> String {
-    let head = format!("{} {} {:?}", output.name, output.dtype, output.dims);
-    match values(output) {
-        Some(values) => {
-            let values: Vec<String> = values.iter().map(Value::to_string).collect();
-            format!("{head} = {}", values.join(" "))
-        }
-        None => format!("{head}, too long to print: use --output-dir"),
-    }
-}
-
-/// Output names come from the model: only harmless characters become part of a file's name.
-fn keep(dir: &Path, output: &OutputTensor) -> Result<String> {
-    std::fs::create_dir_all(dir)?;
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
-            c
-        } else {
-            '_'
-        }
-    };
-    let name: String = output.name.chars().take(64).map(plain).collect();
-    let path = dir.join(format!("{name}.npy"));
-    let array = npy::Array {
-        dtype: output.dtype,
-        dims: output.dims.clone(),
-        elements: output.elements.clone(),
-    };
-    std::fs::write(&path, npy::write(&array))?;
-    Ok(path.display().to_string())
+    let file = saved.receipt.display().to_string();
+    let lines = format!("\nreceipt {file}: {said}\nnext: {}", saved.next());
+    let result = saved.result.map(|path| path.display().to_string());
+    (
+        json!({"file": file, "result": result, "verified": holds}),
+        lines,
+    )
 }
