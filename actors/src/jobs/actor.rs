@@ -6,6 +6,7 @@
 
 use crate::catalogue::{DomainEvents, JobsMail};
 use crate::jobs::effects::JobsEffects;
+use crate::jobs::orders::Standing;
 use crate::jobs::workflow::{Input, Jobs};
 use crate::mailbox::Receive;
 use crate::snapshot::Snapshot;
@@ -35,6 +36,14 @@ impl JobsActor {
         self.effects.measure(&committed);
         for order in self.effects.seated_by(&committed) {
             self.step(Input::Seated(Box::new(order)));
+        }
+        for seat in self.workflow.waiting() {
+            let order = match self.effects.standing(&committed.snapshot, &seat) {
+                Standing::Unknown => continue,
+                Standing::Over => None,
+                Standing::Open(order) => Some(order),
+            };
+            self.step(Input::Refreshed { seat, order });
         }
         for output in self.effects.outputs_wanted(&committed) {
             self.step(Input::Answered(output));

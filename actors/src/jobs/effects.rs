@@ -7,6 +7,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use protocol::digest::{Digest, JobId, ValidatorId};
 use protocol::events::Event;
+use protocol::job::SeatRef;
 use protocol::keys::PublicKey;
 use protocol::units::Height;
 use storage::handle::StorageHandle;
@@ -15,7 +16,7 @@ use crate::audit::{actor_id, note};
 use crate::catalogue::{DomainEvents, ExecutionMail, NetworkMail};
 use crate::duties::Duties;
 use crate::execution::workflow::Order;
-use crate::jobs::orders;
+use crate::jobs::orders::{self, Standing};
 use crate::jobs::workflow::{Artifact, Intent};
 use crate::mailbox::Outbox;
 use crate::mempool::TakenJobs;
@@ -161,6 +162,13 @@ impl JobsEffects {
         self.own(snapshot)
             .map(|own| orders::seated_now(&snapshot.state, own))
             .unwrap_or_default()
+    }
+
+    /// What the chain holds of a waiting seat now.
+    pub(crate) fn standing(&self, snapshot: &Snapshot, seat: &SeatRef) -> Standing {
+        self.own(snapshot).map_or(Standing::Unknown, |own| {
+            orders::standing(&snapshot.state, own, seat)
+        })
     }
 
     fn own(&self, snapshot: &Snapshot) -> Option<ValidatorId> {

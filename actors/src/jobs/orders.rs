@@ -1,4 +1,8 @@
 //! Which seats a validator has to serve, read from the state. Pure.
+//!
+//! Jobs and execution both take an order's facts from here when they begin with a seat, and jobs again
+//! at every height while the seat waits: commits and windows are execution's events, of which jobs
+//! hears nothing, and execution knows only the seats it has.
 #![cfg_attr(
     not(test),
     deny(
@@ -21,6 +25,29 @@ use protocol::job::SeatRef;
 
 use crate::execution::workflow::Order;
 use crate::jobs::workflow::Artifact;
+
+/// A seat of ours, as of one state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The state does not know it: it is drawn at a later height, or long forgotten.
+    Unknown,
+    /// It has nothing more to say: it spoke, gave up, or its window is over.
+    Over,
+    /// It has, on these terms.
+    Open(Box<Order>),
+}
+
+/// Where one seat of this validator stands.
+#[must_use]
+pub fn standing(state: &State, own: ValidatorId, seat: &SeatRef) -> Standing {
+    if state.seats.get(seat).is_none() {
+        return Standing::Unknown;
+    }
+    let found = orders_of(state, own, seat.job)
+        .into_iter()
+        .find(|order| order.seat == *seat);
+    found.map_or(Standing::Over, |order| Standing::Open(Box::new(order)))
+}
 
 /// Seats that the events of a height gave this validator.
 #[must_use]

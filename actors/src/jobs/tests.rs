@@ -1,6 +1,6 @@
 //! From the draw to the slot, and every way of giving a seat up.
 
-use protocol::digest::{JobId, sha256};
+use protocol::digest::{Digest, JobId, sha256};
 use protocol::events::{Event, FailCode};
 use protocol::job::{JobParams, JobSpec, SeatRef};
 use protocol::units::{Amount, Fuel, Height};
@@ -171,4 +171,62 @@ fn a_replayed_height_changes_nothing() {
     };
     assert_eq!(height(&mut jobs, 12, vec![event]), []);
     assert_eq!(jobs.queued(), 1);
+}
+
+fn refreshed(jobs: &mut Jobs, order: &Order) -> Vec<Intent> {
+    let (seat, order) = (order.seat, Some(Box::new(order.clone())));
+    jobs.step(Input::Refreshed { seat, order })
+}
+
+/// After a restart the chain may take the old commit, and open the reveal, while the seat waits.
+#[test]
+fn a_commit_and_a_window_that_come_while_a_seat_waits_go_with_its_run() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    seat(&mut jobs, &order);
+    let bound = Order {
+        committed: Some(Digest([7; 32])),
+        reveal_closes: Some(Height(30)),
+        ..order.clone()
+    };
+    assert_eq!(jobs.waiting(), [order.seat]);
+    assert_eq!(refreshed(&mut jobs, &bound), []);
+    let words = said(&height(&mut jobs, 18, vec![]));
+    assert_eq!(words, Vec::<&str>::new(), "a bound seat is not given up");
+    height(&mut jobs, 21, vec![]);
+    fetched(&mut jobs, model(&order), true);
+    let intents = fetched(&mut jobs, input(&order), true);
+    assert!(
+        intents.contains(&Intent::Run(Box::new(bound))),
+        "{intents:?}"
+    );
+    assert_eq!(jobs.waiting(), []);
+}
+
+#[test]
+fn a_seat_given_up_whose_old_commit_is_included_is_taken_up_again() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    seat(&mut jobs, &order);
+    let words = said(&fetched(&mut jobs, input(&order), false));
+    assert_eq!(words, ["input_unavailable"]);
+    let bound = Order {
+        committed: Some(Digest([7; 32])),
+        ..order.clone()
+    };
+    assert!(refreshed(&mut jobs, &bound).contains(&Intent::Fetch(input(&order))));
+    assert_eq!(
+        said(&fetched(&mut jobs, input(&order), false)),
+        Vec::<&str>::new()
+    );
+    let again = height(&mut jobs, 10, vec![]);
+    assert!(again.contains(&Intent::Fetch(input(&order))), "{again:?}");
+}
+
+#[test]
+fn a_waiting_seat_that_has_spoken_is_forgotten() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    seat(&mut jobs, &order);
+    let seat = order.seat;
+    let intents = jobs.step(Input::Refreshed { seat, order: None });
+    assert!(matches!(&intents[..], [Intent::Pin(left)] if left.is_empty()));
+    assert_eq!(jobs.queued(), 0);
 }

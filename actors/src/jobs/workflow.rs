@@ -69,6 +69,13 @@ pub enum Capacity {
 pub enum Input {
     /// This validator sits: by an event, or found in the snapshot at start.
     Seated(Box<Order>),
+    /// What the chain holds of a seat that waits, read anew; none if it has nothing more to say.
+    Refreshed {
+        /// Which seat.
+        seat: SeatRef,
+        /// Its terms now.
+        order: Option<Box<Order>>,
+    },
     /// A job that this node took from its client has an output that is not inline.
     Answered(Artifact),
     /// From network: all of an artifact is here, or nobody has it.
@@ -156,10 +163,19 @@ impl Jobs {
         self.duties.values().filter(waits).count()
     }
 
+    /// Seats not handed over yet, whose terms can change while they wait.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<SeatRef> {
+        let waits = |duty: &&Duty| duty.stage != Stage::Running;
+        let waiting = self.duties.values().filter(waits);
+        waiting.map(|duty| duty.order.seat).collect()
+    }
+
     /// One step.
     pub fn step(&mut self, input: Input) -> Vec<Intent> {
         match input {
             Input::Seated(order) => self.seated(*order),
+            Input::Refreshed { seat, order } => self.refreshed(&seat, order),
             Input::Answered(output) => vec![Intent::Fetch(output)],
             Input::Fetched { artifact, held } => self.fetched(artifact, held),
             Input::Finished(seat) => {
@@ -197,11 +213,7 @@ impl Jobs {
             );
             return vec![said];
         }
-        let wanted: BTreeSet<Artifact> = [
-            Artifact::Model(order.spec.model_root),
-            Artifact::Input(order.spec.input),
-        ]
-        .into();
+        let wanted = wanted(&order);
         let fetches: Vec<Intent> = wanted.iter().copied().map(Intent::Fetch).collect();
         self.duties.insert(
             seat,
@@ -215,13 +227,32 @@ impl Jobs {
         intents
     }
 
-    fn pin(&self) -> Intent {
-        let of = |duty: &Duty| {
-            [
-                Artifact::Model(duty.order.spec.model_root),
-                Artifact::Input(duty.order.spec.input),
-            ]
+    /// Between the draw and the slot, the chain may take a commit made before a restart and open
+    /// the reveal: the run must start with what the chain holds, or its reveal is never sent.
+    fn refreshed(&mut self, seat: &SeatRef, order: Option<Box<Order>>) -> Vec<Intent> {
+        let Some(duty) = self.duties.get_mut(seat) else {
+            return Vec::new();
         };
+        if duty.stage == Stage::Running {
+            return Vec::new();
+        }
+        let Some(order) = order else {
+            self.duties.remove(seat);
+            return vec![self.pin()];
+        };
+        duty.order = *order;
+        // A seat bound after all cannot be given up: it has to reveal.
+        if duty.order.committed.is_some() && matches!(duty.stage, Stage::Leaving(_)) {
+            let wanted = wanted(&duty.order);
+            let fetches = wanted.iter().copied().map(Intent::Fetch).collect();
+            duty.stage = Stage::Fetching(wanted);
+            return fetches;
+        }
+        Vec::new()
+    }
+
+    fn pin(&self) -> Intent {
+        let of = |duty: &Duty| wanted(&duty.order);
         Intent::Pin(self.duties.values().flat_map(of).collect())
     }
 
@@ -343,9 +374,21 @@ impl Duty {
                     valid_until,
                 }]
             }
+            // A bound seat cannot give up, so what nobody had is asked for again.
+            Stage::Fetching(missing) if self.order.committed.is_some() => {
+                missing.iter().copied().map(Intent::Fetch).collect()
+            }
             _ => Vec::new(),
         }
     }
+}
+
+fn wanted(order: &Order) -> BTreeSet<Artifact> {
+    [
+        Artifact::Model(order.spec.model_root),
+        Artifact::Input(order.spec.input),
+    ]
+    .into()
 }
 
 const fn ends_job(event: &Event) -> bool {

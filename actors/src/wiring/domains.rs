@@ -109,6 +109,7 @@ pub(super) fn execution(shared: &Shared) -> io::Result<ExecutionActor> {
             metrics: shared.metrics.execution.clone(),
             height: shared.first.height,
         },
+        snapshot: shared.first.clone(),
         backlog: shared.backlog(actor_id::EXECUTION, Domain::Execution),
     })
 }

@@ -34,7 +34,7 @@ use storage::{HomeLock, StorageConfig};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::fake::FakeEngine;
+use crate::fake::{FakeEngine, Gate};
 
 /// Nothing in these tests takes this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -61,6 +61,11 @@ pub(crate) fn node_key(seed: u8) -> NodeKey {
 
 /// A local chain of this many equal validators and some rich wallets, a little faster than usual.
 pub(crate) fn genesis(validators: u8) -> Genesis {
+    genesis_with(validators, Params::local())
+}
+
+/// As [`genesis`], by other rules.
+pub(crate) fn genesis_with(validators: u8, params: Params) -> Genesis {
     let account = |key: SecretKey, pal| GenesisAccount {
         address: key.public().address(),
         balance: Amount::pal(pal),
@@ -80,7 +85,7 @@ pub(crate) fn genesis(validators: u8) -> Genesis {
     };
     let params = Params {
         block_interval_ms: TimeMs(200),
-        ..Params::local()
+        ..params
     };
     let draft = Genesis {
         chain_id: ChainId::of_genesis(b""),
@@ -106,6 +111,8 @@ pub(crate) struct Cluster {
     pub(crate) runtime: Runtime,
     pub(crate) nodes: Vec<Option<Node>>,
     profiles: Arc<dyn Profiles>,
+    /// What holds up the runs of each node.
+    pub(crate) gates: Vec<Gate>,
 }
 
 impl fmt::Debug for Cluster {
@@ -146,6 +153,7 @@ impl Cluster {
             runtime,
             nodes,
             profiles,
+            gates: (0..NODES_MAX).map(|_| Gate::default()).collect(),
         }
     }
 
@@ -161,6 +169,7 @@ impl Cluster {
             index,
             self.addresses(),
             &self.profiles,
+            &self.gates[index],
         );
         let mut views = node.handle.net().watch_view();
         let listens = views.wait_for(|view| !view.listening.is_empty());
@@ -338,6 +347,7 @@ pub(crate) fn start_node(
     index: usize,
     peers: Vec<Multiaddr>,
     profiles: &Arc<dyn Profiles>,
+    gate: &Gate,
 ) -> Node {
     let seed = u8::try_from(index + 1).unwrap();
     let data = home.join("data");
@@ -378,7 +388,7 @@ pub(crate) fn start_node(
         recovered,
         net: net_config(genesis, seed, peers),
         peer_memory: Arc::new(JsonMemory::new(&data)),
-        engine: Arc::new(FakeEngine),
+        engine: Arc::new(FakeEngine(gate.clone())),
         profiles: profiles.clone(),
         registry: registry.clone(),
         supervisor,
@@ -411,6 +421,9 @@ impl Node {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        for gate in &self.gates {
+            gate.open();
+        }
         for node in self.nodes.iter().flatten() {
             // A test that fails should say why, not that stopping failed too.
             drop(node.handle.shutdown());

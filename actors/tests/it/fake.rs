@@ -1,5 +1,7 @@
 //! A stand-in for the sandbox, which has tests of its own.
 
+use std::sync::{Arc, Condvar, Mutex};
+
 use actors::engine::{Engine, RunEnd, RunSlot, Work};
 use actors::seat::SeatResult;
 use protocol::job::Outcome;
@@ -7,11 +9,31 @@ use protocol::result::{Dtype, OutputTensor, encode_blob, result_root};
 use protocol::units::Fuel;
 use sandbox::Cancel;
 
+/// Holds runs up while it is closed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub(crate) fn close(&self) {
+        *self.0.0.lock().unwrap() = true;
+    }
+
+    pub(crate) fn open(&self) {
+        *self.0.0.lock().unwrap() = false;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(closed, |closed| *closed).unwrap());
+    }
+}
+
 /// Answers every run with one small tensor; a stand-in for the sandbox.
 #[derive(Debug)]
-pub(crate) struct FakeEngine;
+pub(crate) struct FakeEngine(pub(crate) Gate);
 
-struct FakeSlot;
+struct FakeSlot(Gate);
 
 impl Engine for FakeEngine {
     fn slots(&self) -> usize {
@@ -19,7 +41,7 @@ impl Engine for FakeEngine {
     }
 
     fn slot(&self, _: u32) -> Result<Box<dyn RunSlot>, String> {
-        Ok(Box::new(FakeSlot))
+        Ok(Box::new(FakeSlot(self.0.clone())))
     }
 
     fn tier(&self) -> String {
@@ -29,6 +51,7 @@ impl Engine for FakeEngine {
 
 impl RunSlot for FakeSlot {
     fn run(&mut self, work: &Work, _: &Cancel) -> RunEnd {
+        self.0.pass();
         let sum = work
             .bundle
             .iter()

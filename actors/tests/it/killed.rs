@@ -13,6 +13,7 @@ use protocol::keys::PublicKey;
 use protocol::units::Height;
 
 use crate::cluster::{Cluster, genesis, start_node};
+use crate::fake::Gate;
 
 const HOME: &str = "PALISADE_TEST_HOME";
 const PEERS: &str = "PALISADE_TEST_PEERS";
@@ -26,7 +27,14 @@ fn the_fourth_node() {
     };
     let peers: Vec<Multiaddr> = peers.split(',').map(|text| text.parse().unwrap()).collect();
     let profiles: Arc<dyn Profiles> = Arc::new(NoProfiles);
-    let _node = start_node(&genesis(4), Path::new(&home), FOURTH, peers, &profiles);
+    let _node = start_node(
+        &genesis(4),
+        Path::new(&home),
+        FOURTH,
+        peers,
+        &profiles,
+        &Gate::default(),
+    );
     let mut closed = [0];
     while std::io::stdin()
         .read(&mut closed)

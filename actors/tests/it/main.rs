@@ -11,4 +11,5 @@ mod joined;
 mod killed;
 mod paid_job;
 mod restarted;
+mod seat_waits_through_its_window;
 mod wrong_result;

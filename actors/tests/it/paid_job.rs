@@ -75,6 +75,17 @@ pub(crate) fn submit(cluster: &Cluster) -> Amount {
 }
 
 fn submit_with(cluster: &Cluster, client: u8, bundle: [u8; 4]) -> Amount {
+    // A wide commit window: other tests share this machine.
+    submit_to(cluster, client, bundle, (3, Fuel(2_000_000_000)))
+}
+
+/// As [`submit`], for another client, with so many seats and so much fuel.
+pub(crate) fn submit_to(
+    cluster: &Cluster,
+    client: u8,
+    bundle: [u8; 4],
+    (k, fuel_limit): (u16, Fuel),
+) -> Amount {
     let file = model_file();
     let (model, input) = (model(&file), input(&bundle));
     put(cluster, 0, &file, encode(&model));
@@ -85,9 +96,8 @@ fn submit_with(cluster: &Cluster, client: u8, bundle: [u8; 4]) -> Amount {
         engine: 1,
         input: input.root(),
         params: JobParams::default(),
-        // A wide commit window: other tests share this machine.
-        fuel_limit: Fuel(2_000_000_000),
-        k: 3,
+        fuel_limit,
+        k,
         max_price,
         expiry: cluster.node(0).snapshot().height.plus(100),
     };
