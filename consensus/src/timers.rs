@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use protocol::digest::BlockId;
 use protocol::params::Params;
 use protocol::units::Round;
 
@@ -24,8 +25,8 @@ pub enum TimerKind {
     Rebroadcast,
     /// The earliest start of the next height.
     Pace,
-    /// A block of the future may now be voted for.
-    Early,
+    /// This block of the future may now be voted for.
+    Early(BlockId),
     /// A block did not arrive: ask somebody else.
     Body,
     /// A peer did not answer with a decided block.
@@ -162,7 +163,22 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
+    use protocol::digest::Digest;
+
     use super::*;
+
+    /// A proposer that signs two blocks cannot have the later one voted for at the earlier's time.
+    #[test]
+    fn two_early_blocks_of_one_round_share_no_timer() {
+        let (one, other) = ([1, 2].map(|byte| BlockId(Digest([byte; 32])))).into();
+        let (mut timers, mut out) = (Timers::new(7), Vec::new());
+        for (block, after) in [(one, 1), (other, 9)] {
+            let after = Duration::from_millis(after);
+            timers.set(TimerKind::Early(block), Round(0), after, &mut out);
+        }
+        assert!(timers.fired(timers.id(TimerKind::Early(one), Round(0))));
+        assert!(timers.is_running(TimerKind::Early(other), Round(0)));
+    }
 
     #[test]
     fn a_timer_of_the_last_height_is_ignored() {

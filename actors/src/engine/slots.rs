@@ -1,6 +1,7 @@
 //! The slot threads: each takes the next seat, loads its files, runs it, tells execution.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
@@ -124,17 +125,30 @@ impl SlotThread {
                 return;
             };
             let seat = order.seat;
-            let end = match self.slot(&mut slot) {
-                Some(slot) => match self.load(order) {
-                    Ok(work) => slot.run(&work, &cancel),
-                    Err(missing) => {
-                        tracing::warn!(target: EXE, job = %seat.job, missing, "run_files_missing");
-                        RunEnd::declined(DeclineReason::Unavailable, "setup_failed")
-                    }
-                },
-                None => RunEnd::declined(DeclineReason::Unavailable, "setup_failed"),
-            };
+            // A node's panic hook ends the process. Where none is installed, a thread that died
+            // would take its seats with it without a word: so this one reports, and goes on with a
+            // new slot, because nothing is known of the old one's state.
+            let run = AssertUnwindSafe(|| self.serve(&mut slot, order, &cancel));
+            let end = catch_unwind(run).unwrap_or_else(|_| {
+                tracing::error!(target: EXE, slot = self.index, job = %seat.job, "slot_panicked");
+                slot = None;
+                RunEnd::declined(DeclineReason::Unavailable, "launcher_lost")
+            });
             (self.report)(seat, end);
+        }
+    }
+
+    fn serve(&self, slot: &mut Option<Box<dyn RunSlot>>, order: Order, cancel: &Cancel) -> RunEnd {
+        let job = order.seat.job;
+        let Some(slot) = self.slot(slot) else {
+            return RunEnd::declined(DeclineReason::Unavailable, "setup_failed");
+        };
+        match self.load(order) {
+            Ok(work) => slot.run(&work, cancel),
+            Err(missing) => {
+                tracing::warn!(target: EXE, %job, missing, "run_files_missing");
+                RunEnd::declined(DeclineReason::Unavailable, "setup_failed")
+            }
         }
     }
 

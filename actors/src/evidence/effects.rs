@@ -1,5 +1,7 @@
 //! What evidence does: keeps pairs, tells peers, reports.
 
+use std::collections::BTreeSet;
+
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use protocol::digest::{Digest, EvidenceId};
@@ -61,6 +63,8 @@ pub(crate) struct EvidenceEffects {
     pub(crate) supervisor: Supervisor,
     pub(crate) metrics: EvidenceMetrics,
     pub(crate) height: Height,
+    /// Pairs that storage was given to keep.
+    pub(crate) taken: BTreeSet<EvidenceId>,
 }
 
 impl EvidenceEffects {
@@ -74,13 +78,13 @@ impl EvidenceEffects {
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    fn keep(&self, id: EvidenceId, proof: &Proof) {
+    /// Asked again at every height until storage has taken it: a full journal takes nothing.
+    fn keep(&mut self, id: EvidenceId, proof: &Proof) {
+        if self.taken.contains(&id) {
+            return;
+        }
         let bytes = pairs::to_disk(&proof.pair);
         let kind = proof.pair.kind();
-        self.metrics
-            .evidence
-            .with_label_values(&[kind.name(), "kept"])
-            .inc();
         let own = self.own.clone();
         let supervisor = self.supervisor.clone();
         let reply = Box::new(move |outcome: Result<(), _>| match outcome {
@@ -92,7 +96,13 @@ impl EvidenceEffects {
         });
         if let Err(error) = self.duties.storage.keep(id.0, bytes, reply) {
             tracing::warn!(%error, "pair_not_kept");
+            return;
         }
+        self.taken.insert(id);
+        self.metrics
+            .evidence
+            .with_label_values(&[kind.name(), "kept"])
+            .inc();
     }
 
     fn gossip(&self, proof: &Proof) {
@@ -121,12 +131,13 @@ impl EvidenceEffects {
         self.duties.submit(body, valid_until, self.height);
     }
 
-    pub(crate) fn perform(&self, intent: Intent) {
+    pub(crate) fn perform(&mut self, intent: Intent) {
         match intent {
             Intent::Keep(id, proof) => self.keep(id, &proof),
             Intent::Gossip(proof) => self.gossip(&proof),
             Intent::Submit(proof) => self.submit(&proof),
             Intent::Done(id) => {
+                self.taken.remove(&id);
                 // A pair that is offered again after a restart is refused as known.
                 let _offered_again = self.duties.storage.done(id.0, Box::new(|_| ()));
             }

@@ -66,10 +66,10 @@ fn a_pair_is_durable_before_anybody_hears_of_it() {
     let id = proof.id();
     let keep = Intent::Keep(id, proof.clone());
     let seen = found(&mut evidence, &proof, Source::Seen);
-    assert_eq!(seen, [Intent::Audit("evidence_seen", id), keep]);
+    assert_eq!(seen, [Intent::Audit("evidence_seen", id), keep.clone()]);
     assert_eq!(
         height(&mut evidence, 10, vec![]),
-        [Intent::Note(Height(10))],
+        [keep, Intent::Note(Height(10))],
         "not kept yet"
     );
     let told = evidence.step(Input::Kept(id));
@@ -158,4 +158,16 @@ fn a_flood_of_pairs_is_bounded() {
         found(&mut evidence, &proof(2, 100 + height), Source::Gossip);
     }
     assert_eq!(evidence.open(), PAIRS_MAX);
+}
+
+/// Storage refuses what finds its queue full, and answers nothing then.
+#[test]
+fn a_pair_that_a_full_journal_did_not_take_is_kept_later() {
+    let (mut evidence, proof) = (evidence(), proof(2, 9));
+    found(&mut evidence, &proof, Source::Seen);
+    let keep = Intent::Keep(proof.id(), proof.clone());
+    assert!(height(&mut evidence, 10, vec![]).contains(&keep));
+    assert!(height(&mut evidence, 11, vec![]).contains(&keep));
+    evidence.step(Input::Kept(proof.id()));
+    assert!(!height(&mut evidence, 12, vec![]).contains(&keep));
 }

@@ -203,7 +203,12 @@ impl Evidence {
             }
             !expired
         });
-        for held in self.held.values_mut().filter(|held| held.kept) {
+        for (id, held) in &mut self.held {
+            if !held.kept {
+                // A full journal takes nothing and says nothing; one pair twice is one.
+                intents.push(Intent::Keep(*id, held.proof.clone()));
+                continue;
+            }
             intents.push(Intent::Submit(held.proof.clone()));
             if held
                 .told

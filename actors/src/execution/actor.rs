@@ -75,10 +75,8 @@ impl Receive for ExecutionActor {
             ExecutionMail::Run(order) => self.run(order),
             ExecutionMail::Cancel(job) => self.step(Input::Cancel(job)),
             ExecutionMail::Ended { seat, end } => {
-                let Some(own) = self.workflow.validator() else {
-                    return;
-                };
-                let (end, salt) = self.effects.ended(&seat, *end, &own);
+                let own = self.workflow.validator();
+                let (end, salt) = self.effects.ended(&seat, *end, own.as_ref());
                 self.step(Input::Ended { seat, end, salt });
             }
             ExecutionMail::Marked { seat, allowed } => self.step(Input::Marked { seat, allowed }),

@@ -159,7 +159,7 @@ impl ExecutionEffects {
         &mut self,
         seat: &SeatRef,
         end: RunEnd,
-        own: &ValidatorId,
+        own: Option<&ValidatorId>,
     ) -> (Result<SeatResult, DeclineReason>, Digest) {
         self.slots.ended(seat);
         self.count_running();
@@ -175,7 +175,8 @@ impl ExecutionEffects {
         let body = sha256(format!("{} {}", root, end.tier).as_bytes());
         self.audit
             .record("execution", "sandbox_outcome", subject, body);
-        (result, self.duties.salt(seat, own))
+        let salt = own.map_or(Digest::ZERO, |own| self.duties.salt(seat, own));
+        (result, salt)
     }
 
     fn count_running(&self) {
@@ -230,12 +231,9 @@ impl ExecutionEffects {
                 allowed: outcome.is_ok(),
             });
         });
+        // The workflow asks again at the next height.
         if let Err(error) = self.duties.storage.mark(key, commit, reply) {
             tracing::warn!(%error, "commit_not_marked");
-            self.own.tell(ExecutionMail::Marked {
-                seat,
-                allowed: false,
-            });
         }
     }
 }

@@ -313,3 +313,37 @@ fn a_replayed_height_changes_nothing() {
     execution.step(height(18, vec![]));
     assert_eq!(execution.step(height(18, vec![])), []);
 }
+
+/// Storage refuses what finds its queue full, and answers nothing then.
+#[test]
+fn a_mark_that_a_full_journal_did_not_take_is_made_again() {
+    let mut execution = execution();
+    execution.step(Input::Run(order()));
+    let commit = marked(&execution.step(ended(Ok(result(vec![1])))));
+    assert_eq!(marked(&execution.step(height(10, vec![]))), commit);
+    let allowed = Input::Marked {
+        seat: seat(),
+        allowed: true,
+    };
+    assert_eq!(said(&execution.step(allowed.clone())), ["commit_result"]);
+    assert_eq!(
+        execution.step(allowed),
+        [],
+        "the other answer changes nothing"
+    );
+    let again = execution.step(height(11, vec![]));
+    assert_eq!(said(&again), ["commit_result"]);
+}
+
+#[test]
+fn a_run_that_ends_after_its_validator_is_gone_frees_its_slot() {
+    let mut execution = execution();
+    execution.step(Input::Run(order()));
+    execution.know(None);
+    let intents = execution.step(ended(Ok(result(vec![1]))));
+    assert!(matches!(
+        intents[..],
+        [Intent::Finished { digest: None, .. }]
+    ));
+    assert_eq!(execution.seats().count(), 0);
+}

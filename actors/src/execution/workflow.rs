@@ -240,15 +240,20 @@ impl Execution {
         salt: Digest,
     ) -> Vec<Intent> {
         let chain = self.chain;
-        let Some(validator) = self.validator else {
-            return Vec::new();
-        };
         let Some(seat) = self.seats.get_mut(&seat_ref) else {
             return Vec::new();
         };
         if seat.stage != Stage::Running {
             return Vec::new();
         }
+        // Nobody to speak for any more, but the slot is free all the same.
+        let Some(validator) = self.validator else {
+            self.seats.remove(&seat_ref);
+            return vec![Intent::Finished {
+                seat: seat_ref,
+                digest: None,
+            }];
+        };
         let digest = end.as_ref().ok().map(|result| result.result_root);
         let mut intents = vec![Intent::Finished {
             seat: seat_ref,
@@ -394,10 +399,7 @@ impl Seat {
         match self.order.committed {
             None => {
                 self.stage = Stage::Marking;
-                vec![Intent::Mark {
-                    seat: self.order.seat,
-                    commit,
-                }]
+                self.say()
             }
             Some(held) if held == commit => {
                 self.stage = Stage::Sealed;
@@ -416,35 +418,28 @@ impl Seat {
     fn say(&self) -> Vec<Intent> {
         let seat = self.order.seat;
         let closes = self.order.commit_closes;
-        match (&self.stage, &self.opened, self.order.reveal_closes) {
+        let (body, valid_until) = match (&self.stage, &self.opened, self.order.reveal_closes) {
             (Stage::Declining(reason), ..) => {
-                let body = TxBody::Decline(Decline {
-                    seat,
-                    reason: *reason,
-                });
-                vec![Intent::Submit {
-                    body,
-                    valid_until: closes,
-                }]
+                let reason = *reason;
+                (TxBody::Decline(Decline { seat, reason }), closes)
+            }
+            // Again at each height: a full journal takes nothing, and the same mark twice is one.
+            (Stage::Marking, Some(opened), _) => {
+                let commit = opened.hash();
+                return vec![Intent::Mark { seat, commit }];
             }
             (Stage::Committing, Some(opened), _) => {
-                let body = TxBody::CommitResult(CommitResult {
-                    seat,
-                    commit: opened.hash(),
-                });
-                vec![Intent::Submit {
-                    body,
-                    valid_until: closes,
-                }]
+                let commit = opened.hash();
+                (TxBody::CommitResult(CommitResult { seat, commit }), closes)
             }
             (Stage::Sealed, Some(opened), Some(valid_until)) => {
                 let Some(result) = &self.result else {
                     return Vec::new();
                 };
-                let body = TxBody::RevealResult(result.reveal(opened));
-                vec![Intent::Submit { body, valid_until }]
+                (TxBody::RevealResult(result.reveal(opened)), valid_until)
             }
-            _ => Vec::new(),
-        }
+            _ => return Vec::new(),
+        };
+        vec![Intent::Submit { body, valid_until }]
     }
 }

@@ -1,6 +1,6 @@
 //! What the network asks of us: whom to hear, what to serve.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use consensus::Window;
@@ -132,27 +132,44 @@ impl net::Chain for NodeChain {
     }
 }
 
+/// So many blobs are open at once, the newest: manifests and files of some 16,000 models.
+const PUBLIC_BLOBS_MAX: usize = 1 << 15;
+
 /// Which blobs anybody may have: models, and the data of escalated jobs.
 #[derive(Clone, Debug, Default)]
 pub struct PublicBlobs {
-    keys: Arc<RwLock<BTreeSet<Digest>>>,
+    open: Arc<RwLock<OpenBlobs>>,
+}
+
+#[derive(Debug, Default)]
+struct OpenBlobs {
+    keys: BTreeSet<Digest>,
+    order: VecDeque<Digest>,
 }
 
 impl PublicBlobs {
-    /// Opens a blob to everybody.
+    /// Opens a blob to everybody. The one opened first is closed when there are too many; a model
+    /// still in use is opened again by its next job.
     pub fn add(&self, key: Digest) {
-        self.keys
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key);
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if !open.keys.insert(key) {
+            return;
+        }
+        open.order.push_back(key);
+        if open.order.len() > PUBLIC_BLOBS_MAX
+            && let Some(oldest) = open.order.pop_front()
+        {
+            open.keys.remove(&oldest);
+        }
     }
 
     /// Whether everybody may have it.
     #[must_use]
     pub fn contains(&self, key: &Digest) -> bool {
-        self.keys
+        self.open
             .read()
             .unwrap_or_else(PoisonError::into_inner)
+            .keys
             .contains(key)
     }
 
@@ -207,5 +224,25 @@ impl net::Blobs for NodeBlobs {
         let size = blobs::length(&self.storage, request.key)?;
         let bytes = blobs::chunk(&self.storage, request.key, request.offset)?;
         Some(Chunk { size, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::digest::sha256;
+
+    use super::*;
+
+    #[test]
+    fn public_blobs_grow_without_end() {
+        let public = PublicBlobs::default();
+        let key = |number: usize| sha256(&number.to_be_bytes());
+        for number in 0..PUBLIC_BLOBS_MAX + 10 {
+            public.add(key(number));
+            public.add(key(number));
+        }
+        assert_eq!(public.open.read().unwrap().keys.len(), PUBLIC_BLOBS_MAX);
+        assert_eq!(public.open.read().unwrap().order.len(), PUBLIC_BLOBS_MAX);
+        assert!(!public.contains(&key(9)) && public.contains(&key(10)));
     }
 }

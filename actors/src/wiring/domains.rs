@@ -1,5 +1,6 @@
 //! Makes the five domain actors.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -127,6 +128,7 @@ pub(super) fn evidence(shared: &Shared) -> EvidenceActor {
             supervisor: shared.supervisor.clone(),
             metrics: shared.metrics.evidence.clone(),
             height: shared.first.height,
+            taken: BTreeSet::new(),
         },
         snapshot: shared.first.clone(),
         stored: shared

@@ -9,6 +9,9 @@ use protocol::result::{Dtype, OutputTensor, encode_blob, result_root};
 use protocol::units::Fuel;
 use sandbox::Cancel;
 
+/// A bundle that begins so makes the slot panic.
+pub(crate) const PANICS: u8 = 254;
+
 /// Holds runs up while it is closed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
@@ -52,6 +55,11 @@ impl Engine for FakeEngine {
 impl RunSlot for FakeSlot {
     fn run(&mut self, work: &Work, _: &Cancel) -> RunEnd {
         self.0.pass();
+        assert_ne!(
+            work.bundle.first(),
+            Some(&PANICS),
+            "a bundle that kills its slot"
+        );
         let sum = work
             .bundle
             .iter()

@@ -12,4 +12,5 @@ mod killed;
 mod paid_job;
 mod restarted;
 mod seat_waits_through_its_window;
+mod slot_panics;
 mod wrong_result;

@@ -140,24 +140,17 @@ impl Machine {
                 item.status = Status::Held;
                 let round = round_of(item);
                 let after = Duration::from_millis(early_by_ms.saturating_sub(EARLY_MS_MAX));
-                self.host.set_timer(TimerKind::Early, round, after);
+                self.host.set_timer(TimerKind::Early(id), round, after);
             }
             Judgement::Valid { .. } => self.conclude(id, Validity::Valid),
         }
     }
 
-    /// The header's time of this round's block has come.
-    pub(crate) fn release_held(&mut self, round: Round) {
-        let height = self.host.height;
-        for id in self.host.bodies.ids(height, Status::Held) {
-            if self
-                .host
-                .bodies
-                .get(height, id)
-                .is_some_and(|item| round_of(item) == round)
-            {
-                self.conclude(id, Validity::Valid);
-            }
+    /// The time in this block's header has come. Other blocks of its round may have to wait longer.
+    pub(crate) fn release_held(&mut self, id: BlockId) {
+        let item = self.host.bodies.get(self.host.height, id);
+        if item.is_some_and(|item| item.status == Status::Held) {
+            self.conclude(id, Validity::Valid);
         }
     }
 

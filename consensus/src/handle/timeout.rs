@@ -21,7 +21,7 @@ impl Machine {
                 self.ask();
             }
             TimerKind::Pace => self.host.pace.is_due = true,
-            TimerKind::Early => self.release_held(id.round),
+            TimerKind::Early(block) => self.release_held(block),
             TimerKind::Body => self.fetch_missing(),
             TimerKind::Sync => {
                 self.host.sync.give_up();

@@ -149,16 +149,19 @@ impl<'a> StoppedSignState<'a> {
     ) -> Result<(usize, Vec<SeatKey>), SignStateError> {
         let layer = Arc::clone(&self.layer);
         let mut own = SeatCommits::open(layer, dir, self.identity.chain, SMALL_SEGMENT_BYTES)?;
-        let before = own.known().len();
-        let mut conflicts = Vec::new();
+        let (mut added, mut conflicts) = (0, Vec::new());
         for (&seat, &commit) in commits {
+            let is_new = !own.known().contains_key(&seat);
             match own.mark(seat, commit) {
                 Err(SignStateError::OtherCommit { seat }) => conflicts.push(seat),
-                other => other?,
+                other => {
+                    other?;
+                    added += usize::from(is_new);
+                }
             }
         }
         own.sync()?;
-        Ok((own.known().len() - before, conflicts))
+        Ok((added, conflicts))
     }
 
     fn import_floor(&self, dir: &Path, point: SignPoint) -> Result<SignPoint, SignStateError> {
