@@ -146,14 +146,18 @@ impl Engine {
     /// A further connection to a peer. Dialled at once by both sides: both stay, because gossip
     /// tells its subscriptions on the first one only, and closing that would lose them. Otherwise
     /// the peer has forgotten the old one, having restarted for example, and would not hear our
-    /// subscriptions on a second: so all are closed, and one side dials again.
+    /// subscriptions on a second: so all are closed, and one side dials again. Nobody dials a peer
+    /// it is connected to, so whoever comes in a second time has forgotten the first, however young.
     fn meet_again(&mut self, peer: PeerId) {
         let Some(entry) = self.peers.get(&peer) else {
             return;
         };
         let now = self.now();
-        let old = |open: &Connection| now.saturating_sub(open.since) > AT_ONCE;
-        if entry.connections.len() > 1 && entry.connections.iter().any(old) {
+        let old = |open: &&Connection| now.saturating_sub(open.since) > AT_ONCE;
+        let came_in = |open: &&Connection| open.direction == Direction::Inbound;
+        let open = &entry.connections;
+        let again = open.iter().filter(came_in).count() > 1 || open.iter().any(|open| old(&open));
+        if open.len() > 1 && again {
             tracing::info!(event = "peer_came_back", %peer);
             self.disconnect(&peer);
         }
