@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ledger::State;
 use ledger::execution::{Seat, SeatState};
 use ledger::jobs::{JobHead, JobRequest, Phase};
 use protocol::digest::{EvidenceId, JobId};
@@ -27,7 +28,10 @@ type Now = Result<Answer, Problem>;
 pub(crate) fn list(shared: &Arc<Shared>, call: &Call) -> Now {
     let after = call.query.get("after").and_then(|text| text.parse().ok());
     let ids = shared.history.jobs(after, call.limit()?);
-    let rows: Vec<Value> = ids.iter().filter_map(|id| job_json(shared, id)).collect();
+    let rows: Vec<Value> = ids
+        .iter()
+        .filter_map(|id| job_json(shared, id).ok())
+        .collect();
     let next = ids.last().map(ToString::to_string);
     Ok(Answer::Json(
         json!({"schema": "palisade.jobs/1", "jobs": rows, "after": next}),
@@ -37,34 +41,42 @@ pub(crate) fn list(shared: &Arc<Shared>, call: &Call) -> Now {
 /// GET /v1/jobs/{id}
 pub(crate) fn show(shared: &Arc<Shared>, call: &Call) -> Now {
     let id: JobId = call.id(0, "job.unknown")?;
-    job_json(shared, &id)
-        .map(Answer::Json)
-        .ok_or_else(|| Problem::new("job.unknown", id))
+    job_json(shared, &id).map(Answer::Json)
 }
 
-fn job_json(shared: &Shared, id: &JobId) -> Option<Value> {
-    let snapshot = shared.snapshot();
-    let history = shared.history.job(id).unwrap_or_default();
-    let Some(head) = snapshot.state.jobs.get(id) else {
-        let trace = snapshot.state.traces.get(id)?;
-        return Some(json!({
+/// A job as of one height. The books follow the chain some milliseconds behind, and minutes at a
+/// start: what they know of a job is shown with the state they have reached, never with a newer one.
+fn job_json(shared: &Shared, id: &JobId) -> Result<Value, Problem> {
+    let unknown = || Problem::new("job.unknown", id);
+    let (state, history) = match shared.history.job_with_state(id) {
+        Some(known) => known,
+        None => (shared.snapshot().state.clone(), JobHistory::default()),
+    };
+    let Some(head) = state.jobs.get(id) else {
+        let trace = state.traces.get(id).ok_or_else(unknown)?;
+        return Ok(json!({
             "schema": "palisade.job/1", "id": id.to_string(), "state": trace.phase.name(),
+            "height": state.height().0,
             "result_root": trace.result_root.map(|root| root.to_string()),
             "paid": trace.amounts.paid.to_string(), "retired": true,
         }));
     };
-    let request = snapshot.state.requests.get(id);
-    Some(head_json(shared, id, head, request, &history))
+    // Nobody is paid before the end, so a job that the books lack lacks nothing until then.
+    if history.events.is_empty() && head.phase.is_end() {
+        let text = format!("the history has not reached the end of job {id} yet");
+        return Err(Problem::new("check.sync", text));
+    }
+    let request = state.requests.get(id);
+    Ok(head_json(&state, id, head, request, &history))
 }
 
 fn head_json(
-    shared: &Shared,
+    state: &State,
     id: &JobId,
     head: &JobHead,
     request: Option<&JobRequest>,
     history: &JobHistory,
 ) -> Value {
-    let snapshot = shared.snapshot();
     let spec = request.map(|request| &request.spec);
     let seats: Vec<Value> = (0_u16..)
         .zip(&head.seats)
@@ -74,9 +86,8 @@ fn head_json(
                 attempt: head.attempt,
                 seat: number,
             };
-            let seat = snapshot.state.seats.get(&place)?;
-            let moniker = snapshot
-                .state
+            let seat = state.seats.get(&place)?;
+            let moniker = state
                 .validators
                 .get(&seat.validator)
                 .map(|row| row.moniker.clone());
@@ -87,6 +98,7 @@ fn head_json(
     json!({
         "schema": "palisade.job/1",
         "id": id.to_string(),
+        "height": state.height().0,
         "client": head.client.to_string(),
         "payer": head.payer.to_string(),
         "state": head.phase.name(),

@@ -123,6 +123,8 @@ struct Books {
     signers: VecDeque<Signers>,
     sets: BTreeMap<Height, ValidatorSet>,
     states: VecDeque<(Height, State)>,
+    /// The state after the last height entered.
+    latest: Option<State>,
     /// When the last height was entered, in milliseconds since 1970.
     committed_ms: u64,
 }
@@ -215,6 +217,12 @@ impl History {
     /// What is known of a job.
     pub(crate) fn job(&self, id: &JobId) -> Option<JobHistory> {
         self.read().jobs.get(id).cloned()
+    }
+
+    /// What is known of a job, with the state that the books have reached: both of one height.
+    pub(crate) fn job_with_state(&self, id: &JobId) -> Option<(State, JobHistory)> {
+        let books = self.read();
+        Some((books.latest.clone()?, books.jobs.get(id)?.clone()))
     }
 
     /// Jobs, newest first, after this one.

@@ -55,6 +55,7 @@ impl History {
             books.note_event(Place { height, index }, event, entry.after);
         }
         books.note_sets(entry.after);
+        books.latest = Some(entry.after.clone());
         let keys = entry
             .stored
             .certificate

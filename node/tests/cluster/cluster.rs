@@ -213,7 +213,15 @@ impl Cluster {
         let ended = poll(limit, || {
             // Accepted is not included: the chain may not know it yet.
             let job = self.try_ask("alice", &["job", "show", id]).document;
-            (job["end_height"].is_u64() && told_whole(&job)).then_some(job)
+            if let Some(seats) = job["seats"].as_array() {
+                let paid: u64 = seats.iter().map(|seat| number(&seat["paid"])).sum();
+                assert_eq!(
+                    paid,
+                    number(&job["paid"]),
+                    "an answer of two heights: {job}"
+                );
+            }
+            job["end_height"].is_u64().then_some(job)
         });
         ended.unwrap_or_else(|| {
             let now = self.try_ask("alice", &["job", "show", id]);
@@ -225,12 +233,6 @@ impl Cluster {
             )
         })
     }
-}
-
-/// Whether the record of payments, which follows the chain, has caught up with the job's end.
-fn told_whole(job: &Value) -> bool {
-    let seats = job["seats"].as_array().into_iter().flatten();
-    seats.map(|seat| number(&seat["paid"])).sum::<u64>() == number(&job["paid"])
 }
 
 impl Drop for Cluster {
