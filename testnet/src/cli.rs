@@ -219,6 +219,12 @@ pub struct InitArgs {
     /// The chain's name.
     #[arg(long, default_value = "palisade-local-1")]
     pub chain_name: String,
+    /// With random keys: also write and fund a client's home, `clients/NAME`.
+    #[arg(long, value_name = "NAME")]
+    pub client: Option<String>,
+    /// If the folder holds a net already, leave it as it is and say so.
+    #[arg(long)]
+    pub if_missing: bool,
 }
 
 /// Where node keys come from.

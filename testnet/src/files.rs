@@ -43,6 +43,12 @@ impl NetDir {
         self.0.join("nodes").join(node)
     }
 
+    /// The home of a client of a net with random keys.
+    #[must_use]
+    pub fn client(&self, name: &str) -> PathBuf {
+        self.0.join("clients").join(name)
+    }
+
     /// The log of a node, one JSON object a line.
     #[must_use]
     pub fn log(&self, node: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 //! The formats of `node.toml` and of keystores belong to `node`; this crate only says what goes in.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use protocol::digest::{Tag, th};
@@ -77,6 +77,11 @@ pub trait Host: Sync {
     /// # Errors
     /// If anything cannot be written; the path is named.
     fn write_home(&self, spec: &HomeSpec<'_>) -> Result<()>;
+    /// Writes the home of a client: configuration, genesis, one wallet under a password of its own.
+    ///
+    /// # Errors
+    /// If anything cannot be written; the path is named.
+    fn write_client(&self, dir: &Path, name: &str, genesis: &[u8], key: &SecretKey) -> Result<()>;
     /// The textual peer id of a peer key.
     fn peer_id(&self, key: &PublicKey) -> String;
 }

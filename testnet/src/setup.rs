@@ -49,10 +49,18 @@ pub struct Setup<'a> {
     pub addresses: Addresses,
     /// Accounts funded beside the development ones.
     pub fund: &'a [(protocol::digest::Address, Amount)],
+    /// A client with a random wallet, funded and given a home of its own.
+    pub client: Option<&'a str>,
     /// A fixed API port of the first node.
     pub api_port: Option<u16>,
     /// A fixed metrics port of the first node.
     pub metrics_port: Option<u16>,
+}
+
+/// A client whose key nobody else has.
+struct Client<'a> {
+    name: &'a str,
+    key: SecretKey,
 }
 
 struct Member {
@@ -77,11 +85,15 @@ impl Setup<'_> {
         }
         let members = self.members(host)?;
         let accounts = self.accounts(host, &members)?;
-        let genesis = self.genesis(&members, &accounts)?;
+        let client = self.client()?;
+        let genesis = self.genesis(&members, &accounts, client.as_ref())?;
         let text = genesis.to_toml();
         // What was written is what every node will read: parse it as they do.
         let genesis = Genesis::parse(text.as_bytes()).context("the manifest makes no genesis")?;
         self.write_homes(host, &members, text.as_bytes())?;
+        if let Some(Client { name, key }) = &client {
+            host.write_client(&self.dir.client(name), name, text.as_bytes(), key)?;
+        }
         write_atomically(&self.dir.file("genesis.toml"), text.as_bytes())?;
         let manifest = toml::to_string(self.manifest)?;
         write_atomically(&self.dir.file("manifest.toml"), manifest.as_bytes())?;
@@ -120,6 +132,11 @@ impl Setup<'_> {
             });
         }
         Ok(members)
+    }
+
+    fn client(&self) -> Result<Option<Client<'_>>> {
+        let made = |name| random_key().map(|key| Client { name, key });
+        self.client.map(made).transpose()
     }
 
     /// Clients and the faucet on local chains, operators always. Random operators' keys lie in their
@@ -170,7 +187,12 @@ impl Setup<'_> {
         .transpose()
     }
 
-    fn genesis(&self, members: &[Member], accounts: &Accounts) -> Result<Genesis> {
+    fn genesis(
+        &self,
+        members: &[Member],
+        accounts: &Accounts,
+        client: Option<&Client<'_>>,
+    ) -> Result<Genesis> {
         let mut funded = Vec::new();
         for account in &accounts.accounts {
             let balance = Amount(account.balance.parse()?);
@@ -185,6 +207,10 @@ impl Setup<'_> {
                 balance: OPERATOR_BALANCE,
             }));
         }
+        funded.extend(client.map(|client| GenesisAccount {
+            address: client.key.public().address(),
+            balance: CLIENT_BALANCE,
+        }));
         for (address, balance) in self.fund {
             funded.push(GenesisAccount {
                 address: *address,

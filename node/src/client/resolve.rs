@@ -60,6 +60,15 @@ impl Resolved {
         chain_of(&self.global, &self.home)
     }
 
+    /// The node's API; a node on another host is asked in the name of the wallet.
+    pub(crate) fn signing_api(&self) -> Result<Api> {
+        if self.api.is_loopback() {
+            return Ok(self.api.clone());
+        }
+        let chain = self.chain()?;
+        Ok(self.api.signing(self.wallet(&chain)?.key, chain.id))
+    }
+
     /// The key that signs as a client: `--key`, the home's only wallet, or a development account.
     pub(crate) fn wallet(&self, chain: &Chain) -> Result<Signer> {
         self.signer(chain, Role::Wallet)
@@ -87,13 +96,24 @@ impl Resolved {
         if found.label.dev && !local {
             refuse!("key.dev", "{} on a chain that is not local", found.name);
         }
-        let given = self.global.password_file.as_deref();
+        let given = password_file(&self.global, &self.home)?;
         let secret = match (found.label.dev, given) {
             (true, None) => found.open(b"")?,
-            _ => found.open(&password::find(given, password::Purpose::Open)?)?,
+            (_, given) => {
+                found.open(&password::find(given.as_deref(), password::Purpose::Open)?)?
+            }
         };
         Ok(Signer { key: secret })
     }
+}
+
+/// `--password-file`, else what the home's configuration names.
+pub(crate) fn password_file(global: &Global, home: &Home) -> Result<Option<PathBuf>> {
+    if global.password_file.is_some() || !home.config_file().exists() {
+        return Ok(global.password_file.clone());
+    }
+    let configured = home.load_config(global.config.as_deref())?.config.keys;
+    Ok(configured.password_file.map(|path| home.root().join(path)))
 }
 
 fn development(wanted: Option<&str>, role: Role, local: bool) -> Result<Signer> {

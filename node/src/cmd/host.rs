@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use protocol::digest::ChainId;
 use protocol::keys::{PublicKey, SecretKey};
 use protocol::units::Height;
+use std::path::Path;
 use std::sync::Arc;
 use storage::home::HomeLock;
 use storage::layer::OsLayer;
@@ -15,7 +16,7 @@ use testnet::home::{DevBranch, HomeSpec, Host, KeySource};
 
 use super::Context;
 use super::keys::label;
-use crate::config::Config;
+use crate::config::{Config, Role as NodeRole};
 use crate::exit::Exit;
 use crate::home::Home;
 use crate::keys::{Role, bip32, dev, file, keystore};
@@ -85,23 +86,50 @@ impl Host for Binary {
     fn write_home(&self, spec: &HomeSpec<'_>) -> Result<()> {
         write_home(spec).with_context(|| spec.dir.display().to_string())
     }
+
+    fn write_client(&self, dir: &Path, name: &str, genesis: &[u8], key: &SecretKey) -> Result<()> {
+        write_client(dir, name, genesis, key).with_context(|| dir.display().to_string())
+    }
 }
 
-fn write_home(spec: &HomeSpec<'_>) -> Result<()> {
-    let home = Home::at(&spec.dir);
+/// An empty home with its genesis.
+fn new_home(dir: &Path, genesis: &[u8]) -> Result<Home> {
+    let home = Home::at(dir);
     for dir in [home.root().to_owned(), home.keys(), home.run(), home.data()] {
         file::private_dir(&dir)?;
     }
-    file::write_private(&home.genesis_file(), &spec.genesis)?;
+    file::write_private(&home.genesis_file(), genesis)?;
+    Ok(home)
+}
+
+/// A password nobody has to remember, kept beside the keys it opens.
+fn new_password(home: &Home) -> Result<String> {
+    let password = hex::encode(keystore::random::<16>()?);
+    file::write_private(&home.root().join(PASSWORD_FILE), password.as_bytes())?;
+    Ok(password)
+}
+
+fn write_client(dir: &Path, name: &str, genesis: &[u8], key: &SecretKey) -> Result<()> {
+    let home = new_home(dir, genesis)?;
+    let password = new_password(&home)?;
+    let label = label(Role::Wallet, key, false);
+    file::create(&home.keys(), name, key, password.as_bytes(), label)?;
+    let mut config = Config::default();
+    name.clone_into(&mut config.node.moniker);
+    config.node.role = NodeRole::Client;
+    config.keys.password_file = Some(PASSWORD_FILE.into());
+    let config = toml::to_string(&config)?;
+    Ok(file::write_private(&home.config_file(), config.as_bytes())?)
+}
+
+fn write_home(spec: &HomeSpec<'_>) -> Result<()> {
+    let home = new_home(&spec.dir, &spec.genesis)?;
     let random = spec.source == KeySource::Random;
     let password = if random {
-        hex::encode(keystore::random::<16>()?)
+        new_password(&home)?
     } else {
         String::new()
     };
-    if random {
-        file::write_private(&home.root().join(PASSWORD_FILE), password.as_bytes())?;
-    }
     let keys = [
         (Role::Consensus, &spec.keys.consensus),
         (Role::Session, &spec.keys.session),

@@ -12,7 +12,7 @@ use super::Context;
 use super::account::sent;
 use super::chain::pairs;
 use crate::admin;
-use crate::client::resolve::{Resolved, Signer};
+use crate::client::resolve::{Resolved, Signer, password_file};
 use crate::client::{number, text};
 use crate::exit::Exit;
 use crate::home::Chain;
@@ -113,10 +113,10 @@ fn hot_key(context: &Context, role: Role) -> Result<SecretKey> {
             "no {role} key; palisade keys new --role {role}"
         );
     };
-    let given = context.global.password_file.as_deref();
+    let given = password_file(&context.global, &context.home)?;
     match (found.label.dev, given) {
         (true, None) => Ok(found.open(b"")?),
-        _ => Ok(found.open(&password::find(given, password::Purpose::Open)?)?),
+        (_, given) => Ok(found.open(&password::find(given.as_deref(), password::Purpose::Open)?)?),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::error::CommandError;
 use crate::files::NetDir;
 use crate::home::KeySource;
 use crate::manifest::{Manifest, NODE_NAMES};
+use crate::plan::Plan;
 use crate::setup::{Addresses, Setup};
 
 pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
@@ -24,9 +25,25 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
         let detail = format!("{} addresses for {} nodes", args.addr.len(), names.len());
         return Err(CommandError::config(detail, "--addr takes one address a node").into());
     }
+    if args.client.is_some() && args.keys == KeysFrom::Dev {
+        let detail = "--client goes with --keys random".to_owned();
+        let hint = "development nets have client-0 to client-3: palisade testnet accounts";
+        return Err(CommandError::config(detail, hint).into());
+    }
+    let dir = NetDir::at(&args.dir);
+    if args.if_missing
+        && let Some(plan) = dir.read::<Plan>("plan.json")?
+    {
+        return print(context, &plan, || {
+            format!(
+                "{} holds chain {} already",
+                args.dir.display(),
+                plan.chain_id
+            )
+        });
+    }
     let mut manifest = Manifest::of_names(&names, &args.chain_name);
     manifest.order = names;
-    let dir = NetDir::at(&args.dir);
     let setup = Setup {
         name: &args.chain_name,
         dir: &dir,
@@ -41,6 +58,7 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
             Addresses::Given(args.addr.clone())
         },
         fund: &[],
+        client: args.client.as_deref(),
         api_port: None,
         metrics_port: None,
     };

@@ -79,6 +79,7 @@ fn fresh(name: &str, manifest: &Manifest, context: &Context<'_>) -> Result<Net> 
         keys: KeySource::Dev(manifest.seed),
         addresses: Addresses::Slot(slot.number()),
         fund: &[],
+        client: None,
         api_port: None,
         metrics_port: None,
     };

@@ -97,6 +97,7 @@ fn create(
         keys: KeySource::Dev(manifest.seed),
         addresses: Addresses::Slot(slot.number()),
         fund: &fund,
+        client: None,
         api_port: args.api_port,
         metrics_port: args.metrics_port,
     };

@@ -174,6 +174,7 @@ impl DemoCommand {
             keys: KeySource::Dev(manifest.seed),
             addresses: Addresses::Slot(slot.number()),
             fund: &[],
+            client: None,
             api_port: None,
             metrics_port: None,
         };
