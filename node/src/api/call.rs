@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use protocol::keys::PublicKey;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
@@ -20,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) last_event_id: Option<String>,
     /// Whether canonical bytes are preferred to JSON.
     pub(crate) wants_bytes: bool,
+    /// Whose signature proves the request, where the row asks for one.
+    pub(crate) signer: Option<PublicKey>,
 }
 
 impl Call {

@@ -9,6 +9,7 @@ use actix_web::http::Uri;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH, HOST, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures::{FutureExt as _, StreamExt as _};
+use protocol::keys::PublicKey;
 
 use super::answer;
 use super::call::{Call, query_of};
@@ -116,9 +117,8 @@ async fn answered(
     allowed(row, request, shared)?;
     bucket(row, peer, shared)?;
     let body = read_body(row, request, body).await?;
-    if row.access == Access::Signed && shared.exposed {
-        signed(request, &body, shared)?;
-    }
+    let asks = matches!(row.access, Access::Signed | Access::Party) && shared.exposed;
+    let signer = asks.then(|| signed(request, &body, shared)).transpose()?;
     let header = |name: &str| {
         request
             .headers()
@@ -133,6 +133,7 @@ async fn answered(
         body,
         last_event_id: header("last-event-id"),
         wants_bytes: header("accept").is_some_and(|form| form == "application/octet-stream"),
+        signer,
     };
     let handled = tokio::time::timeout(HANDLER_TIME, (row.handler)(shared.clone(), call)).await;
     match handled {
@@ -227,7 +228,7 @@ fn allowed(row: &Row, request: &HttpRequest, shared: &Shared) -> Result<(), Prob
     }
     match row.access {
         // A signature is checked once the body is here.
-        Access::Anyone | Access::Signed => Ok(()),
+        Access::Anyone | Access::Signed | Access::Party => Ok(()),
         Access::Loopback if shared.exposed => Err(Problem::new(
             "auth.required",
             "this is served on loopback only",
@@ -250,8 +251,8 @@ fn bucket(row: &Row, peer: Option<IpAddr>, shared: &Shared) -> Result<(), Refusa
     })
 }
 
-/// Who may put blobs from afar: somebody the chain knows, by a key that is made for it.
-fn signed(request: &HttpRequest, body: &[u8], shared: &Shared) -> Result<(), Problem> {
+/// Who may ask from afar: somebody the chain knows, by a key that is made for it.
+fn signed(request: &HttpRequest, body: &[u8], shared: &Shared) -> Result<PublicKey, Problem> {
     let header = |name: &str| -> Result<String, Problem> {
         let mut values = request.headers().get_all(name);
         match (
@@ -282,7 +283,7 @@ fn signed(request: &HttpRequest, body: &[u8], shared: &Shared) -> Result<(), Pro
     let snapshot = shared.snapshot();
     let client = snapshot.state.accounts.contains(&key.address());
     if client || snapshot.state.session_holder(&key).is_some() {
-        return Ok(());
+        return Ok(key);
     }
     Err(Problem::new("auth.role", key))
 }

@@ -213,6 +213,15 @@ pub(crate) async fn output(shared: Arc<Shared>, call: Call) -> Now {
         .jobs
         .get(&id)
         .ok_or_else(|| Problem::new("job.unknown", id))?;
+    if shared.exposed {
+        let asker = call.signer.map(|key| key.address());
+        if asker.is_none_or(|asker| asker != head.client && asker != head.payer) {
+            return Err(Problem::new(
+                "auth.role",
+                format!("not a party to job {id}"),
+            ));
+        }
+    }
     let none = || Problem::new("blob.missing", format!("job {id} has no output here"));
     let wanted = head.answer.ok_or_else(none)?.result_root;
     let reveals: Vec<_> = history

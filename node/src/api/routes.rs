@@ -32,9 +32,11 @@ pub(crate) enum Listener {
 pub(crate) enum Access {
     /// Anyone.
     Anyone,
-    /// Anyone on loopback. Off it only the job's parties may ask, which this release does not
-    /// check yet, so it is refused there.
+    /// Anyone on loopback. Off it only the parties of the jobs concerned may ask, which this
+    /// release does not check yet, so it is refused there.
     Loopback,
+    /// Anyone on loopback; off it, requests signed by the wallet that submitted or pays the job.
+    Party,
     /// Anyone on loopback; off it, requests signed by a wallet that has an account or by a
     /// validator's session key.
     Signed,
@@ -127,7 +129,7 @@ rows! {
     GET "/v1/jobs/{}" Public Anyone Read 0 => now jobs::show;
     GET "/v1/jobs/{}/events" Public Anyone Read 0 => now jobs::events;
     GET "/v1/jobs/{}/receipt" Public Anyone List 0 => later jobs::receipt;
-    GET "/v1/jobs/{}/output" Public Loopback Read 0 => later jobs::output;
+    GET "/v1/jobs/{}/output" Public Party Read 0 => later jobs::output;
     PUT "/v1/blobs/{}" Public Signed Blob 256 * KIB => later blobs::put;
     GET "/v1/blobs/{}" Public Loopback Blob 0 => later blobs::get;
     POST "/v1/blobs/manifests" Public Signed Blob 64 * KIB => later blobs::manifest;

@@ -117,7 +117,13 @@ impl Api {
 
     /// GET of bytes; waits when told that it goes too fast.
     pub(crate) fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
-        patiently(|| read(self.checked(self.agent.get(self.url(path)).call())?))
+        patiently(|| {
+            let mut request = self.agent.get(self.url(path));
+            for (name, value) in self.proof("GET", path, &[])? {
+                request = request.header(name, value);
+            }
+            read(self.checked(request.call())?)
+        })
     }
 
     /// GET of a document that may not exist.

@@ -166,13 +166,7 @@ pub(crate) fn put_input(
 /// Asks what is missing, sends that, and asks again.
 fn upload(context: &Context, node: &Resolved, manifest: &[u8], bytes: &[u8]) -> Result<()> {
     let path = "/v1/blobs/manifests";
-    let api = match node.api.is_loopback() {
-        true => node.api.clone(),
-        false => {
-            let chain = node.chain()?;
-            node.api.signing(node.wallet(&chain)?.key, chain.id)
-        }
-    };
+    let api = node.signing_api()?;
     let missing = missing_of(&api.post(path, manifest)?)?;
     if missing.is_empty() {
         return Ok(());
