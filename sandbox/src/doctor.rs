@@ -3,10 +3,12 @@
 use std::fs;
 
 use crate::cgroup::Cgroups;
+use crate::container::{self, Container};
 use crate::landlock::{ABI_FULL, ABI_MIN};
-use crate::namespaces;
-use crate::sandbox::{Sandbox, SandboxConfig, probe_tier};
+use crate::sandbox::{self, Sandbox, SandboxConfig, probe_tier};
+use crate::stage::Stage;
 use crate::sys;
+use crate::tier::Degradation;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,17 +39,48 @@ pub struct Row {
 /// Checks of the host, then of the sandbox as a whole.
 #[must_use]
 pub fn doctor(config: &SandboxConfig) -> Vec<Row> {
-    let mut rows = vec![
-        kernel(),
-        user_namespaces(),
-        landlock(),
+    let container = container::around();
+    let contained = container.is_some();
+    let obstacle = sandbox::obstacle(config.clone());
+    let waived = config.allow_degraded.contains(&Degradation::Namespaces);
+    let refusal = match (obstacle, waived) {
+        (None, _) => Verdict::Pass,
+        (Some(_), true) => Verdict::Degraded,
+        (Some(_), false) => Verdict::Fail,
+    };
+    let mut rows = vec![kernel()];
+    rows.extend(container.map(|found| around(&found, refusal)));
+    rows.extend([
+        namespaces(obstacle, contained, refusal),
+        landlock(contained),
         seccomp(),
-        cgroups(),
+        cgroups(contained),
         orphans(),
-        tier(),
-    ];
-    rows.push(self_test(config));
+        tier(obstacle),
+        self_test(config),
+    ]);
     rows
+}
+
+/// What grants a container the walls it has to build. The same words stand in deploy/README.md.
+const GRANT: &str = "docker run --security-opt seccomp=deploy/seccomp-palisade.json --security-opt \
+                     apparmor=unconfined --security-opt no-new-privileges --cap-drop ALL, as \
+                     docker-compose.yml does; never --privileged";
+
+/// An engine's own filter may refuse what a job's walls are made of.
+fn around(found: &Container, refusal: Verdict) -> Row {
+    let landlock_hidden = found.filtered && sys::landlock_abi() == 0;
+    Row {
+        check: "container",
+        found: found.describe(),
+        needed: "an engine that lets a job have clone, mount, pivot_root and Landlock of its own"
+            .to_owned(),
+        remedy: GRANT,
+        verdict: match landlock_hidden {
+            true => Verdict::Fail,
+            false => refusal,
+        },
+    }
 }
 
 fn kernel() -> Row {
@@ -65,28 +98,42 @@ fn kernel() -> Row {
     }
 }
 
-fn user_namespaces() -> Row {
-    let available = namespaces::available();
+/// Switches first, for they name their remedy; then what became of a real attempt.
+fn namespaces(obstacle: Option<(Stage, i32)>, contained: bool, refusal: Verdict) -> Row {
+    let switch = crate::namespaces::available().err();
+    let refused = obstacle.map(|(stage, errno)| {
+        let errno = nix::errno::Errno::from_raw(errno);
+        format!("a job's set-up stops at step {stage:?}: {errno}")
+    });
+    let found = switch.or(refused);
     Row {
-        check: "user namespaces",
-        verdict: if available.is_ok() {
-            Verdict::Pass
-        } else {
-            Verdict::Degraded
+        check: "namespaces",
+        verdict: match (&found, obstacle) {
+            (Some(_), None) => Verdict::Degraded,
+            _ => refusal,
         },
-        found: available.err().unwrap_or_else(|| "available".to_owned()),
-        needed: "unprivileged user namespaces".to_owned(),
-        remedy: "set the named sysctl the other way, or give the binary an AppArmor profile with userns",
+        found: found.unwrap_or_else(|| "available".to_owned()),
+        needed: "unprivileged user namespaces, and mounts inside them".to_owned(),
+        remedy: match contained {
+            true => GRANT,
+            false => {
+                "set the named sysctl the other way, or give the binary an AppArmor profile with \
+                 userns"
+            }
+        },
     }
 }
 
-fn landlock() -> Row {
+fn landlock(contained: bool) -> Row {
     let abi = sys::landlock_abi();
     Row {
         check: "Landlock",
         found: format!("ABI {abi}"),
         needed: format!("ABI {ABI_FULL}, at least {ABI_MIN}"),
-        remedy: "kernel 6.12 with landlock in the lsm= list",
+        remedy: match contained {
+            true => "kernel 6.12, and a seccomp profile of the engine that allows landlock_*",
+            false => "kernel 6.12 with landlock in the lsm= list",
+        },
         verdict: match abi {
             abi if abi >= ABI_FULL => Verdict::Pass,
             abi if abi >= ABI_MIN => Verdict::Degraded,
@@ -110,13 +157,16 @@ fn seccomp() -> Row {
     }
 }
 
-fn cgroups() -> Row {
+fn cgroups(contained: bool) -> Row {
     let found = Cgroups::detect();
     Row {
         check: "control groups",
         found: found.name().to_owned(),
         needed: "memory, pids and cpu delegated (v2) or writable (v1)".to_owned(),
-        remedy: "systemd: Delegate=yes in the unit",
+        remedy: match contained {
+            true => "none needed for models: the container's own --memory and --pids-limit hold",
+            false => "systemd: Delegate=yes in the unit",
+        },
         verdict: match found {
             Cgroups::None => Verdict::Degraded,
             _ => Verdict::Pass,
@@ -139,8 +189,11 @@ fn orphans() -> Row {
     }
 }
 
-fn tier() -> Row {
-    let tier = probe_tier();
+fn tier(obstacle: Option<(Stage, i32)>) -> Row {
+    let tier = match obstacle {
+        Some((stage, _)) if stage.needs_namespaces() => probe_tier().and(Degradation::Namespaces),
+        _ => probe_tier(),
+    };
     Row {
         check: "tier",
         found: tier.to_string(),

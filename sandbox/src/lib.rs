@@ -36,6 +36,7 @@ mod cgroup;
 mod child;
 mod clock;
 mod collect;
+mod container;
 mod doctor;
 mod error;
 mod inherited;

@@ -208,6 +208,20 @@ fn is_mapped(maps: &str, uid: u32) -> bool {
     })
 }
 
+/// The step at which a first job's set-up fails here, with its errno; `None` if it succeeds or if
+/// something more basic is missing. Unlike [`probe_tier`] it tries rather than reads switches.
+pub(crate) fn obstacle(config: SandboxConfig) -> Option<(Stage, i32)> {
+    let sandbox = Sandbox::probe(config).ok()?;
+    if sandbox.tier.has(Degradation::Namespaces) {
+        return None;
+    }
+    let mut slot = Slot::spawn(sandbox.slot_config(0)).ok()?;
+    match selftest::trial(&mut slot).ok()?.outcome {
+        Outcome::SetupFailed { stage, errno } => Some((stage, errno)),
+        _ => None,
+    }
+}
+
 /// The tier of this host, whatever is allowed.
 #[must_use]
 pub fn probe_tier() -> Tier {

@@ -93,9 +93,14 @@ fn an_unknown_attack_is_an_error() {
 fn doctor_names_every_layer() {
     let rows = sandbox::doctor(&bed::config());
     let checks: Vec<_> = rows.iter().map(|row| row.check).collect();
+    // Shown where there is one around this process.
+    let checks: Vec<_> = checks
+        .into_iter()
+        .filter(|check| *check != "container")
+        .collect();
     let wanted = [
         "kernel",
-        "user namespaces",
+        "namespaces",
         "Landlock",
         "seccomp",
         "control groups",
