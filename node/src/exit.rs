@@ -117,4 +117,24 @@ mod tests {
         }
         assert_eq!(Exit::from_code(99), None);
     }
+
+    /// Goal: the unit restarts after a crash, and never after what a person must see first.
+    #[test]
+    fn unit_restarts_no_halt() {
+        let unit = include_str!("../../deploy/systemd/palisade.service");
+        let key = "RestartPreventExitStatus=";
+        let list = unit.lines().find_map(|line| line.strip_prefix(key));
+        let list: Vec<u8> = list
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .filter_map(|code| code.parse().ok())
+            .collect();
+        for exit in Exit::ALL {
+            match exit.restart() {
+                Restart::Never => assert!(list.contains(&exit.code()), "{exit:?}"),
+                Restart::Yes => assert!(!list.contains(&exit.code()), "{exit:?}"),
+                Restart::Moot => {}
+            }
+        }
+    }
 }

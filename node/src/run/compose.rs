@@ -17,6 +17,7 @@ use storage::open::Recovered;
 
 use super::halt;
 use super::log;
+use super::notify;
 use super::open::{Keys, exit_of, net_config, open_keys, open_sandbox, open_store};
 use super::sockets::{Handed, Sockets};
 use crate::api::{self, Buckets, Host, Listeners, Meters, Shared, Shelf};
@@ -171,6 +172,7 @@ fn serve(
     });
     let admin = api::admin_socket(&home.run())?;
     let listening = sockets.api.local_addr()?;
+    let scraped = sockets.metrics.local_addr()?;
     let listeners = Listeners {
         api: sockets.api,
         metrics: sockets.metrics,
@@ -178,8 +180,10 @@ fn serve(
     };
     let served = api::serve(shared.clone(), listeners)?;
     file::write_private(&home.api_file(), listening.to_string().as_bytes())?;
-    tracing::info!(api = %listening, peer_id = %shared.peer_id, height = node.snapshot().height.0, "node_started");
+    tracing::info!(api = %listening, metrics = %scraped, peer_id = %shared.peer_id, height = node.snapshot().height.0, "node_started");
+    notify::ready();
     let ended = wait(&node)?;
+    notify::stopping();
     let exit = match ended {
         End::Asked => Exit::Ok,
         End::Fault(fatal) => {
@@ -208,7 +212,7 @@ enum End {
     Fault(Fatal),
 }
 
-/// Waits for a signal or a fault.
+/// Waits for a signal or a fault, with a sign of life to the service manager now and then.
 fn wait(node: &NodeHandle) -> Result<End> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -218,10 +222,14 @@ fn wait(node: &NodeHandle) -> Result<End> {
         let mut fault = node.fatal();
         let mut term = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let beat = notify::beat();
         loop {
             tokio::select! {
                 _ = term.recv() => return Ok(End::Asked),
                 _ = interrupt.recv() => return Ok(End::Asked),
+                () = tokio::time::sleep(beat.unwrap_or_default()), if beat.is_some() => {
+                    notify::alive(node).await;
+                }
                 changed = fault.changed() => {
                     if let Some(fatal) = fault.borrow().clone() {
                         return Ok(End::Fault(fatal));

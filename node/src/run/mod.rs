@@ -10,6 +10,7 @@ mod codec;
 mod compose;
 mod halt;
 mod log;
+mod notify;
 mod open;
 mod sockets;
 
