@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actors::snapshot::Snapshot;
+use actors::supervisor::HaltReason;
 use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
@@ -174,6 +175,9 @@ impl Meters {
             )?,
         };
         registry.register(Box::new(meters.stake.clone()))?;
+        for reason in HaltReason::ALL {
+            meters.halted.with_label_values(&[reason.name()]);
+        }
         for row in ROWS {
             meters.throttled.with_label_values(&[row.path]);
             meters

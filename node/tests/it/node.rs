@@ -15,6 +15,8 @@ pub(crate) struct Node {
     child: Child,
     /// Where its API listens.
     pub(crate) api: String,
+    /// Where its metrics are.
+    pub(crate) metrics: String,
 }
 
 /// Where the home of the one node is.
@@ -68,20 +70,25 @@ impl Node {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut seen = String::new();
-        let api = loop {
+        let (api, metrics) = loop {
             let line = lines
                 .next()
                 .unwrap_or_else(|| panic!("the node ended: {seen}"))
                 .unwrap();
             let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(api) = value["api"].as_str() {
-                break api.to_owned();
+            if let (Some(api), Some(metrics)) = (value["api"].as_str(), value["metrics"].as_str()) {
+                break (api.to_owned(), metrics.to_owned());
             }
             seen.push_str(&line);
         };
         // The pipe must not fill.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { dir, child, api }
+        Self {
+            dir,
+            child,
+            api,
+            metrics,
+        }
     }
 
     /// Runs a client's command against it.
@@ -101,7 +108,11 @@ impl Node {
 
     /// Sends bytes as they are; returns the status and the whole answer.
     pub(crate) fn raw(&self, request: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.api).unwrap();
+        Self::exchange(&self.api, request)
+    }
+
+    fn exchange(address: &str, request: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
@@ -124,6 +135,16 @@ impl Node {
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.api
         ))
+    }
+
+    /// What Prometheus would read.
+    pub(crate) fn scrape(&self) -> String {
+        let address = &self.metrics;
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let (status, text) = Self::exchange(address, &request);
+        assert_eq!(status, 200, "{text}");
+        text
     }
 
     /// Asks it to end and returns its exit code.
