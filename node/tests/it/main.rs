@@ -2,10 +2,13 @@
 //!
 //! Each test works in a directory of its own; addresses are loopback and ports are the kernel's choice.
 
+mod alerts_that_never_fire;
 mod asked_for_help;
 mod configuration_misspelt;
+mod containers_unsealed;
 mod home_taken;
 mod keys_readable_by_others;
+mod nets_for_containers;
 mod node;
 mod requests_malformed;
 mod wrong_chain;
@@ -33,6 +36,12 @@ fn run(dir: &Path, args: &[&str]) -> Output {
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A file of the repository.
+fn repository(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The problem line that ends stderr.
