@@ -123,6 +123,10 @@ pub(crate) enum Command {
     Quiesce(cmd::net::QuiesceArgs),
     /// What a code means and what to do about it.
     Explain(cmd::explain::Args),
+    /// Print a completion script for a shell.
+    Completions(cmd::references::CompletionsArgs),
+    /// Write a manual page for every command.
+    Man(cmd::references::ManArgs),
     /// Local clusters of real processes.
     #[command(subcommand)]
     Testnet(testnet::cli::TestnetCommand),

@@ -16,6 +16,7 @@ pub(crate) mod net;
 pub(crate) mod node;
 
 pub(crate) mod receipt;
+pub(crate) mod references;
 pub(crate) mod sign_state;
 pub(crate) mod status;
 pub(crate) mod tx;
@@ -88,6 +89,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit> {
         Command::Sandbox(verb) => doctor::sandbox(context, &verb),
         Command::Quiesce(args) => net::quiesce(context, &args),
         Command::Explain(args) => explain::run(context, &args),
+        Command::Completions(args) => references::completions(context, &args),
+        Command::Man(args) => references::man(context, &args),
         Command::Testnet(command) => host::testnet(context, command),
         Command::Demo(command) => host::demo(context, command),
     }
