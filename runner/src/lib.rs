@@ -41,7 +41,7 @@ pub mod request;
 mod run;
 mod tensor;
 
-pub use pins::PrepareError;
+pub use pins::{PrepareError, floor};
 pub use prepared::{Prepared, prepare};
 pub use protocol::engine::{ENGINE_ONNX_GEN, ENGINE_PROBE};
 pub use report::{Refusal, Report, Verdict};

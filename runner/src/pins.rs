@@ -75,8 +75,12 @@ fn pin_gen() -> Result<(), PrepareError> {
     }
 }
 
+/// What the processor must have for its results to equal everybody's. Changes nothing.
+///
+/// # Errors
+/// [`PrepareError::CpuFloor`] naming what it lacks.
 #[cfg(target_arch = "x86_64")]
-fn floor() -> Result<(), PrepareError> {
+pub fn floor() -> Result<(), PrepareError> {
     if !std::is_x86_feature_detected!("avx2") {
         return Err(PrepareError::CpuFloor("avx2"));
     }
@@ -86,8 +90,12 @@ fn floor() -> Result<(), PrepareError> {
     Ok(())
 }
 
+/// What the processor must have for its results to equal everybody's. Changes nothing.
+///
+/// # Errors
+/// [`PrepareError::CpuFloor`], always: this is another architecture.
 #[cfg(not(target_arch = "x86_64"))]
-fn floor() -> Result<(), PrepareError> {
+pub fn floor() -> Result<(), PrepareError> {
     Err(PrepareError::CpuFloor("x86-64"))
 }
 

@@ -1,8 +1,8 @@
 //! Can this node earn, and if not, why? One table for `status`, `/readyz` and the metrics, so that
 //! they cannot disagree.
 //!
-//! Checked in this release: for votes keys, sync, peers, registered, stake, active, jail, signing;
-//! for seats sandbox, seat_bond, disk, quiesce. Not checked yet: clock, version, doppelganger, models.
+//! Checked in this release: for votes keys, sync, peers, clock, version, registered, stake, active,
+//! jail, signing; for seats sandbox, models, seat_bond, disk, quiesce. Not checked yet: doppelganger.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -11,6 +11,7 @@ use actors::snapshot::Snapshot;
 use protocol::units::Height;
 use serde_json::{Value, json};
 
+use super::bearings;
 use super::shared::Shared;
 use crate::clock;
 use crate::problem::entry;
@@ -29,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) tier: String,
     /// Why no job can run here, if none can.
     pub(crate) closed: Option<String>,
+    /// Why this processor cannot run models, if it cannot.
+    pub(crate) unfit: Option<String>,
     /// The data directory, whose volume must not fill.
     pub(crate) data: PathBuf,
 }
@@ -163,6 +166,11 @@ impl Report {
             self.peers_ok,
             format!("{peers} peers"),
         );
+        let offset = shared.history.clock_offset_ms();
+        let (ok, detail) = bearings::clock(offset, self.block_ms, self.synced);
+        self.add(Votes, "clock", "check.clock", ok, detail);
+        let (ok, detail) = bearings::version(&shared.node.network().peers);
+        self.add(Votes, "version", "check.version", ok, detail);
         let own = shared
             .validator(snapshot)
             .and_then(|id| state.validators.get(&id));
@@ -217,6 +225,11 @@ impl Report {
             .clone()
             .unwrap_or_else(|| format!("tier {}", shared.host.tier));
         self.add(Seats, "sandbox", "check.sandbox", closed.is_none(), detail);
+        let unfit = shared.host.unfit.clone();
+        let detail = unfit
+            .clone()
+            .unwrap_or_else(|| "this processor runs them".to_owned());
+        self.add(Seats, "models", "check.models", unfit.is_none(), detail);
         let own = shared
             .validator(snapshot)
             .and_then(|id| snapshot.state.validators.get(&id));

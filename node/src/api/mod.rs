@@ -11,6 +11,7 @@
 mod accounts;
 mod admin;
 mod answer;
+mod bearings;
 mod blobs;
 mod buckets;
 mod call;
@@ -29,7 +30,7 @@ mod shared;
 mod txs;
 
 pub(crate) use buckets::Buckets;
-pub(crate) use checks::Host;
+pub(crate) use checks::{Host, disk_free, disk_size};
 pub(crate) use meters::Meters;
 pub(crate) use models::Shelf;
 pub(crate) use server::{Listeners, admin_socket, serve};

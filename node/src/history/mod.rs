@@ -127,6 +127,8 @@ struct Books {
     latest: Option<State>,
     /// When the last height was entered, in milliseconds since 1970.
     committed_ms: u64,
+    /// How far the newest header's time was from our clock when it was entered.
+    offset_ms: i64,
 }
 
 /// The books, shared by everyone who asks.
@@ -167,6 +169,12 @@ impl History {
     /// When the last height was entered, in milliseconds since 1970; 0 before the first.
     pub(crate) fn committed_ms(&self) -> u64 {
         self.read().committed_ms
+    }
+
+    /// The newest header's time less our clock's when it was entered, in milliseconds: above zero,
+    /// our clock is behind those of the validators; far below, it is ahead or the block was old.
+    pub(crate) fn clock_offset_ms(&self) -> i64 {
+        self.read().offset_ms
     }
 
     /// A block of the log.

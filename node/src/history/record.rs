@@ -72,6 +72,8 @@ impl History {
             books.states.pop_front();
         }
         books.committed_ms = clock::unix_millis();
+        let header_ms = entry.stored.block.header.time_ms.0;
+        books.offset_ms = difference(header_ms, books.committed_ms);
     }
 
     fn id_of(&self, bytes: &[u8]) -> TxId {
@@ -81,6 +83,12 @@ impl History {
             &self.chain,
         ))
     }
+}
+
+/// `a - b`, at the ends of what 63 bits hold at most.
+fn difference(a: u64, b: u64) -> i64 {
+    let distance = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
+    if a < b { -distance } else { distance }
 }
 
 impl Books {

@@ -55,6 +55,7 @@ registry! {
     "check.doppelganger" 503 False "Waiting, lest a twin of this node signs too" "Nothing; it ends by itself.";
     "check.jail" 503 False "The validator is jailed or tombstoned" "palisade validator status";
     "check.keys" 503 False "A key is missing" "palisade keys list";
+    "check.models" 503 False "This processor cannot run models" "Use a processor with AVX2 and FMA; the node still votes.";
     "check.peers" 503 False "Too few peers" "palisade status --why; see [net] peers in node.toml.";
     "check.quiesce" 503 False "Told to take no seats" "palisade quiesce --off";
     "check.registered" 503 False "This node's keys belong to no validator" "palisade validator join";
@@ -63,6 +64,7 @@ registry! {
     "check.signing" 503 False "None of the last 20 blocks carries this validator's signature" "palisade status --why";
     "check.storage" 503 False "Storage does not answer" "See the log; free space; check the disk.";
     "check.sync" 503 False "The node is behind the chain" "Wait; `palisade status --watch` shows the progress.";
+    "check.version" 503 False "Most validators speak a newer release" "Install it, then start again.";
     "config.chain" 422 Config "The configuration does not fit the chain" "See the message; development keys and chains stay on loopback.";
     "config.invalid" 422 Config "The configuration is invalid" "palisade config check";
     "config.plain" 422 Config "Plaintext off loopback is refused" "Bind to 127.0.0.1, or set allow_plain = true in that section and put a TLS proxy in front.";

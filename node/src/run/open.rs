@@ -108,6 +108,7 @@ pub(super) fn open_sandbox(home: &Home, config: &Config) -> Result<(Arc<dyn Engi
     settings.allow_degraded = degradations(&config.sandbox.allow_degraded)?;
     let tier = sandbox::probe_tier().to_string();
     let data = home.data();
+    let unfit = runner::floor().err().map(|error| error.to_string());
     match Sandbox::open(settings) {
         Ok((sandbox, _)) => {
             let slots = usize::from(config.sandbox.slots);
@@ -120,6 +121,7 @@ pub(super) fn open_sandbox(home: &Home, config: &Config) -> Result<(Arc<dyn Engi
                 Host {
                     tier,
                     closed: None,
+                    unfit,
                     data,
                 },
             ))
@@ -135,6 +137,7 @@ pub(super) fn open_sandbox(home: &Home, config: &Config) -> Result<(Arc<dyn Engi
                 Host {
                     tier,
                     closed: Some(reason),
+                    unfit,
                     data,
                 },
             ))
