@@ -239,7 +239,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             format: LogFormat::Auto,
-            filter: "info,arc_malachitebft=warn".to_owned(),
+            filter: crate::run::quiet("info"),
         }
     }
 }

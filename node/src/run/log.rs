@@ -6,11 +6,34 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
+/// Libraries that tell of each message at `info` or `debug`, where an operator looks for events.
+const TALKATIVE: [&str; 10] = [
+    "arc_malachitebft",
+    "actix_server",
+    "actix_http",
+    "libp2p",
+    "multistream_select",
+    "yamux",
+    "quinn",
+    "rustls",
+    "hickory",
+    "sled",
+];
+
+/// A filter with this level for Palisade, and only warnings of the talkative.
+pub(crate) fn quiet(level: &str) -> String {
+    let hushed: Vec<String> = TALKATIVE
+        .iter()
+        .map(|name| format!("{name}=warn"))
+        .collect();
+    format!("{level},{}", hushed.join(","))
+}
+
 /// Installs the subscriber of this process.
 pub(crate) fn install(format: LogFormat, filter: &str, verbose: u8) {
     let wanted = std::env::var("PALISADE_LOG").unwrap_or_else(|_| match verbose {
         0 => filter.to_owned(),
-        1 => "debug".to_owned(),
+        1 => quiet("debug"),
         _ => "trace".to_owned(),
     });
     let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("info"));
@@ -31,4 +54,34 @@ pub(crate) fn install(format: LogFormat, filter: &str, verbose: u8) {
             .try_init()
     };
     drop(installed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: an operator's log holds events, and a library's warning still gets through. Method: the
+    /// filter is asked about spans and events of each, as the subscriber asks it.
+    #[test]
+    fn libraries_are_hushed_and_their_warnings_heard() {
+        use tracing_subscriber::layer::SubscriberExt as _;
+        use tracing_subscriber::registry;
+        for level in ["info", "debug"] {
+            let filter = EnvFilter::try_new(quiet(level)).unwrap();
+            tracing::subscriber::with_default(registry().with(filter), || {
+                assert!(tracing::event_enabled!(target: "palisade::run", tracing::Level::INFO));
+                assert!(tracing::event_enabled!(target: "net::engine", tracing::Level::INFO));
+                assert!(!tracing::event_enabled!(
+                    target: "arc_malachitebft_core_consensus::handle", tracing::Level::INFO
+                ));
+                assert!(!tracing::event_enabled!(target: "libp2p_swarm", tracing::Level::INFO));
+                assert!(
+                    !tracing::event_enabled!(target: "actix_server::server", tracing::Level::INFO)
+                );
+                assert!(tracing::event_enabled!(target: "libp2p_swarm", tracing::Level::WARN));
+                let own = tracing::event_enabled!(target: "actors::jobs", tracing::Level::DEBUG);
+                assert_eq!(own, level == "debug");
+            });
+        }
+    }
 }

@@ -15,4 +15,5 @@ mod open;
 mod sockets;
 
 pub(crate) use compose::{Options, run};
+pub(crate) use log::quiet;
 pub(crate) use sockets::{Handed, handed};
