@@ -1,12 +1,19 @@
 //! `palisade doctor` and `palisade sandbox …`
 
+mod deployment;
+mod host;
+mod production;
+mod row;
+
 use std::sync::mpsc;
 
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use sandbox::attacks::{self, Attack};
-use sandbox::{Degradation, Sandbox, SandboxConfig, Slot, Verdict};
+use sandbox::{Degradation, Sandbox, SandboxConfig, Slot};
 use serde_json::json;
+
+use row::{Row, Verdict};
 
 use super::Context;
 use crate::exit::Exit;
@@ -15,9 +22,26 @@ use crate::problem::{Problem, refuse};
 /// What to check.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Only the sandbox. In this release that is all there is.
-    #[arg(long)]
+    /// Only the sandbox.
+    #[arg(long, conflicts_with_all = ["profile", "genesis_hash"])]
     sandbox: bool,
+    /// How far to look.
+    #[arg(long, value_enum, default_value_t = CheckProfile::Local)]
+    profile: CheckProfile,
+    /// The genesis hash that was agreed, for the profile `deploy` and `production`.
+    #[arg(long, value_name = "HEX")]
+    genesis_hash: Option<protocol::digest::ChainId>,
+}
+
+/// How far `doctor` looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum CheckProfile {
+    /// This machine: sandbox, processor, ports, descriptors, clock, disk.
+    Local,
+    /// Also the checklist before a deployment.
+    Deploy,
+    /// Also the checklist of a running validator.
+    Production,
 }
 
 /// What to do with the sandbox.
@@ -73,48 +97,36 @@ pub(crate) fn degradations(names: &[String]) -> Result<Vec<Degradation>, Problem
     names.iter().map(known).collect()
 }
 
-/// Checks this host.
+/// Checks this host and, as far as asked, this home.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
-    let Args { sandbox: _ } = args;
-    let (config, _dir) = sandbox_config(context)?;
-    let rows = sandbox::doctor(&config);
-    let failed = rows.iter().any(|row| row.verdict == Verdict::Fail);
-    let name = |verdict| match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Degraded => "degraded",
-        Verdict::Fail => "fail",
-    };
-    let list: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "check": row.check, "found": row.found, "needed": row.needed,
-                "remedy": row.remedy, "verdict": name(row.verdict),
-                "ok": row.verdict != Verdict::Fail,
-            })
-        })
+    let (settings, _dir) = sandbox_config(context)?;
+    let walls: Vec<Row> = sandbox::doctor(&settings)
+        .into_iter()
+        .map(Row::from)
         .collect();
-    let tier = rows.iter().find(|row| row.check == "tier");
+    let tier = walls.iter().find(|row| row.check == "tier");
     let tier = tier.map_or_else(String::new, |row| row.found.clone());
+    let mut rows = walls.clone();
+    if !args.sandbox {
+        let config = context
+            .home
+            .load_config(context.global.config.as_deref())?
+            .config;
+        rows.extend(host::rows(&context.home, &config));
+        if args.profile >= CheckProfile::Deploy {
+            let agreed = args.genesis_hash.as_ref();
+            rows.extend(deployment::rows(context, &config, agreed, &walls));
+        }
+        if args.profile == CheckProfile::Production {
+            rows.extend(production::rows(&context.resolve()));
+        }
+    }
+    let failed = rows.iter().any(|row| row.verdict == Verdict::Fail);
+    let list: Vec<_> = rows.iter().map(Row::to_json).collect();
     let document =
         json!({"schema": "palisade.doctor/1", "ok": !failed, "tier": tier, "checks": list});
     context.output.document(&document, || {
-        let mut lines = Vec::new();
-        for row in &rows {
-            lines.push(format!(
-                "{:<9} {:<16} {}",
-                name(row.verdict),
-                row.check,
-                row.found
-            ));
-            if row.verdict != Verdict::Pass {
-                lines.push(format!(
-                    "{:>10}needed: {}\n{:>10}remedy: {}",
-                    "", row.needed, "", row.remedy
-                ));
-            }
-        }
-        lines.join("\n")
+        rows.iter().map(Row::to_text).collect::<Vec<_>>().join("\n")
     });
     Ok(if failed { Exit::False } else { Exit::Ok })
 }

@@ -7,9 +7,11 @@ mod asked_for_help;
 mod configuration_misspelt;
 mod containers_unsealed;
 mod home_taken;
+mod hosts_unfit;
 mod keys_readable_by_others;
 mod nets_for_containers;
 mod node;
+mod references_out_of_date;
 mod requests_malformed;
 mod wrong_chain;
 
