@@ -41,6 +41,7 @@ fn job(words: &[&str]) -> i32 {
         }
         ["read-one-byte"] => done(io::stdin().read_exact(&mut [0u8; 1])),
         ["write-scratch", name, bytes] => write_scratch(name, bytes.parse().unwrap_or(0)),
+        ["attempts"] => attempts(),
         ["attack", name, target] => match sandbox::attacks::as_runner(name, target) {
             Some(attempt) => {
                 println!("{attempt}");
@@ -50,6 +51,15 @@ fn job(words: &[&str]) -> i32 {
         },
         _ => 97,
     }
+}
+
+/// Names of the single forbidden acts, for trying them under other sandboxes (compare.sh).
+fn attempts() -> i32 {
+    let all = sandbox::attacks::Attack::all();
+    for attack in all.filter(|attack| attack.kind == sandbox::attacks::Kind::Attempt) {
+        println!("{}", attack.name);
+    }
+    0
 }
 
 fn done<T>(result: io::Result<T>) -> i32 {
