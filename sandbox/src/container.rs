@@ -17,18 +17,20 @@ pub(crate) struct Container {
     pub(crate) profile: Option<String>,
 }
 
-/// The container around this process, if any. Two file reads; nothing is tried.
+/// The container around this process, if any and if it stands in the way of anything: a mark alone
+/// says little, for machines are made from images too. A few file reads; nothing is tried.
 pub(crate) fn around() -> Option<Container> {
     let marked = MARKS.iter().find(|(path, _)| Path::new(path).exists());
     let named = std::env::var("container").ok();
     let engine = marked.map(|(_, engine)| (*engine).to_owned()).or(named)?;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let label = fs::read_to_string("/proc/self/attr/current").unwrap_or_default();
-    Some(Container {
+    let found = Container {
         engine,
         filtered: is_filtered(&status),
         profile: profile_of(&label),
-    })
+    };
+    (found.filtered || found.profile.is_some()).then_some(found)
 }
 
 fn is_filtered(status: &str) -> bool {
