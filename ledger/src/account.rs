@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use protocol::codec::Canonical;
 use protocol::digest::{Address, TxId};
 use protocol::events::Event;
-use protocol::tx::Transfer;
+use protocol::tx::{ACCOUNT_FEE, Transfer};
 use protocol::units::Amount;
 
 use crate::error::TxError;
@@ -35,7 +35,17 @@ impl Record for Account {
     const KIND: u8 = 0;
 }
 
-/// Moves balance.
+/// What a transfer to this address costs beside its own fee.
+fn account_fee(work: &Work, to: &Address) -> Amount {
+    if work.state.accounts.contains(to) {
+        Amount::ZERO
+    } else {
+        ACCOUNT_FEE
+    }
+}
+
+/// Moves balance. Transfers are the only way to a new account: whoever is paid otherwise has signed
+/// or operated before.
 pub(crate) fn transfer(
     work: &mut Work,
     from: Address,
@@ -45,7 +55,18 @@ pub(crate) fn transfer(
     if body.amount == Amount::ZERO {
         return Err(TxError::ZeroAmount);
     }
-    need(work, from, body.amount)?;
+    let fee = account_fee(work, &body.to);
+    let all = body.amount.checked_add(fee).ok_or(TxError::Overflow)?;
+    need(work, from, all)?;
+    if fee > Amount::ZERO {
+        let burned = Compartment::Burned;
+        work.move_units(Compartment::Balance(from), burned, fee, Reason::NewAccount)?;
+        work.emit(Event::Burned {
+            amount: fee,
+            job: None,
+            tx: Some(tx),
+        });
+    }
     work.move_units(
         Compartment::Balance(from),
         Compartment::Balance(body.to),

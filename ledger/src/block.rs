@@ -89,7 +89,7 @@ impl State {
             moves,
             ..
         } = work;
-        let changes = state.seal();
+        let changes = state.seal()?;
         Ok(Applied {
             state,
             events,

@@ -72,7 +72,7 @@ impl State {
         }
     }
 
-    /// Drops blocks that no rule looks back on any more, and the validator sets of their heights.
+    /// Drops blocks that no rule looks back on any more, and the powers of their heights.
     pub(crate) fn prune_blocks(&mut self, now: Height, time: TimeMs, most: usize) {
         for _ in 0..most {
             let Some((oldest, _)) = self.blocks.first() else {
@@ -84,7 +84,7 @@ impl State {
                 return;
             }
             self.blocks.remove(&oldest);
-            self.prune_sets(oldest.next());
+            self.prune_powers(oldest.next());
         }
     }
 }

@@ -90,6 +90,8 @@ tx_errors! {
     BelowMinBond { bonded: Amount, needed: Amount } = "staking.below_min_bond", "bonded {bonded}, at least {needed} is needed";
     /// More than is bonded.
     NotBonded { bonded: Amount, asked: Amount } = "staking.not_bonded", "bonded {bonded}, {asked} asked for";
+    /// Too small a change.
+    BondChangeTooSmall { amount: Amount, least: Amount } = "staking.change_too_small", "a change of {amount}, at least {least} is needed, or all of it";
     /// Locked for seats.
     SeatBondsLocked { bonded: Amount, locked: Amount } = "staking.seat_bonds_locked", "seats lock {locked}; twice that must stay bonded, {bonded} would";
     /// Too many entries on their way.

@@ -48,7 +48,7 @@ pub struct Amounts {
     pub fee: Amount,
     /// Given back to whoever locked it.
     pub refunded: Amount,
-    /// Burned: the pay of seats that declined.
+    /// Burned: the pay of seats that declined, or of a draw that was called off.
     pub burned: Amount,
     /// Given to whoever locked it on top, from slashes.
     pub compensated: Amount,
@@ -112,7 +112,12 @@ pub(crate) fn keep_fee(work: &mut Work, job: JobId, paid: Amount) -> Result<Amou
 }
 
 /// Burns at most this much.
-pub(crate) fn burn(work: &mut Work, job: JobId, amount: Amount) -> Result<(), Breach> {
+pub(crate) fn burn(
+    work: &mut Work,
+    job: JobId,
+    amount: Amount,
+    reason: Reason,
+) -> Result<(), Breach> {
     let amount = amount.min(work.held(Compartment::Escrow(job)));
     if amount == Amount::ZERO {
         return Ok(());
@@ -121,7 +126,7 @@ pub(crate) fn burn(work: &mut Work, job: JobId, amount: Amount) -> Result<(), Br
         Compartment::Escrow(job),
         Compartment::Burned,
         amount,
-        Reason::DeclinedPay,
+        reason,
     )?;
     account_for(work, job, |head| &mut head.amounts.burned, amount)?;
     work.emit(Event::Burned {

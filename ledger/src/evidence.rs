@@ -68,8 +68,8 @@ pub(crate) fn submit(
     {
         return Err(TxError::EvidenceExpired);
     }
-    let set = work.state.validator_set(height).ok_or(TxError::NotMember)?;
-    let member = *set.get_by_key(&key).ok_or(TxError::NotMember)?;
+    let member = work.state.member_at(height, &key);
+    let member = member.ok_or(TxError::NotMember)?;
     let row = work
         .state
         .validators

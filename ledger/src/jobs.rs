@@ -7,8 +7,9 @@
 //!   `> Cancelled      `> Expired, Failed     `> Failed
 //!      Expired
 //! ```
-//! Every live job stands in one queue, keyed by (deadline, job). The end of a block performs what is
-//! due, at most 256 transitions; nobody has to claim anything.
+//! Every live job stands in a queue, keyed by (deadline, job). The end of a block performs what is
+//! due, at most 256 transitions; nobody has to claim anything. Jobs that wait for a committee stand
+//! apart, and get what deadlines leave of the 256.
 
 mod committee;
 mod finish;
@@ -158,6 +159,14 @@ pub struct JobRequest {
     pub spec: JobSpec,
     /// What each committee seat locks of its holder's stake.
     pub seat_bond: Amount,
+}
+
+impl JobRequest {
+    /// What all committee seats together lock.
+    #[must_use]
+    pub fn all_bonds(&self) -> u128 {
+        u128::from(self.seat_bond.0).saturating_mul(u128::from(self.spec.k))
+    }
 }
 
 impl Canonical for JobRequest {

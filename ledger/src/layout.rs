@@ -7,7 +7,7 @@
 //! |1 account|0|address 20|[`Account`](crate::account::Account)|
 //! |2 staking|0|validator 32|[`Validator`](crate::staking::Validator)|
 //! ||1|validator 32, number 8|[`Unbonding`](crate::staking::Unbonding)|
-//! ||2|height 8|[`SetRecord`](crate::staking::SetRecord)|
+//! ||2|validator 32, height 8|[`Power`](crate::staking::Power)|
 //! |3 escrow|0|–|[`Pools`](crate::escrow::Pools)|
 //! |4 jobs|0|job 32|[`JobHead`](crate::jobs::JobHead)|
 //! ||1|job 32|[`JobRequest`](crate::jobs::JobRequest)|
@@ -84,6 +84,20 @@ impl Key for UnbondingKey {
             ValidatorId::read(validator)?,
             u64::from_be_bytes(number.try_into().ok()?),
         ))
+    }
+}
+
+/// A power: whose, and from which height on.
+pub type PowerKey = (ValidatorId, Height);
+
+impl Key for PowerKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+        self.1.write(out);
+    }
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (validator, height) = bytes.split_at_checked(32)?;
+        Some((ValidatorId::read(validator)?, Height::read(height)?))
     }
 }
 

@@ -47,6 +47,10 @@ pub enum Reason {
     Refund,
     /// Pay of seats that declined, which goes to nobody.
     DeclinedPay,
+    /// Pay of the seats of a draw that its client called off.
+    CancelledDraw,
+    /// What a new account costs.
+    NewAccount,
     /// The burned part of a slash.
     SlashBurn,
     /// What a slash gives back to a client.

@@ -18,16 +18,15 @@ use protocol::codec::Canonical;
 use protocol::digest::{Address, Digest, EvidenceId, ValidatorId};
 use protocol::events::JailCause;
 use protocol::keys::PublicKey;
-use protocol::limits::{MONIKER_BYTES_MAX, PEER_ID_BYTES_MAX, VALIDATORS_MAX};
+use protocol::limits::{MONIKER_BYTES_MAX, PEER_ID_BYTES_MAX};
 use protocol::units::{Amount, Height, TimeMs};
-use protocol::validators::ValidatorSet;
 
 pub(crate) use actions::{bond, mature, register, unbond, unjail};
 pub(crate) use jail::{SeatRecord, expel, jail_for_wrong_result, judge_absence, record_seat};
 pub(crate) use set::schedule_set;
 pub(crate) use slash::{Purse, slash};
 
-use crate::layout::UnbondingKey;
+use crate::layout::{PowerKey, UnbondingKey};
 use crate::table::Record;
 
 /// A jail term.
@@ -148,21 +147,21 @@ impl Record for Unbonding {
     const KIND: u8 = 1;
 }
 
-/// A validator set, in force from its key's height until the next record's.
+/// A validator's power, in force from its key's height until its next row's: zero once it is out.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct SetRecord {
+pub struct Power {
     /// Layout version.
     pub version: u8,
-    /// The set.
-    pub set: ValidatorSet,
+    /// Its stake in the set.
+    pub power: Amount,
 }
 
-impl Canonical for SetRecord {
-    const BYTES_MAX: usize = 16 + VALIDATORS_MAX * (32 + 33 + 8);
+impl Canonical for Power {
+    const BYTES_MAX: usize = 16;
 }
 
-impl Record for SetRecord {
-    type Key = Height;
+impl Record for Power {
+    type Key = PowerKey;
     const MODULE: u8 = 2;
     const KIND: u8 = 2;
 }

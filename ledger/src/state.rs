@@ -23,8 +23,9 @@ use crate::evidence::EvidenceRecord;
 use crate::execution::Seat;
 use crate::jobs::{Cohort, JobHead, JobRequest, JobTrace, Snapshot};
 use crate::layout::Only;
+use crate::money::Breach;
 use crate::root::{Proof, Tree};
-use crate::staking::{SetRecord, Unbonding, Validator};
+use crate::staking::{Power, Unbonding, Validator};
 use crate::table::{LeafChange, Record, Table, leaf_key};
 use index::Index;
 
@@ -50,8 +51,8 @@ pub struct State {
     pub validators: Table<Validator>,
     /// Stake on its way out.
     pub unbonding: Table<Unbonding>,
-    /// Validator sets by the height they begin at.
-    pub sets: Table<SetRecord>,
+    /// Powers by validator and the height they begin at.
+    pub powers: Table<Power>,
     /// Supply, fee pool and burned; one row.
     pub(crate) pools: Table<Pools>,
     /// Head leaves of jobs.
@@ -86,7 +87,7 @@ impl State {
             accounts: Table::default(),
             validators: Table::default(),
             unbonding: Table::default(),
-            sets: Table::default(),
+            powers: Table::default(),
             pools: Table::default(),
             jobs: Table::default(),
             requests: Table::default(),
@@ -103,7 +104,8 @@ impl State {
     /// The state before the first block.
     ///
     /// # Errors
-    /// [`GenesisError::Supply`] if the genesis holds more money than a chain may.
+    /// [`GenesisError::Supply`] if the genesis holds more money than a chain may;
+    /// [`GenesisError::Value`] if a leaf of it would be too long.
     pub fn genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
         let mut state = Self::empty(genesis);
         let supply = genesis.supply()?;
@@ -148,7 +150,11 @@ impl State {
         }
         state.begin_sets(Height(1));
         state.begin_chain(genesis.time_ms);
-        state.seal();
+        let breach = |Breach(reason)| GenesisError::Value {
+            key: "state",
+            reason,
+        };
+        state.seal().map_err(breach)?;
         Ok(state)
     }
 
@@ -311,26 +317,29 @@ impl State {
     }
 
     /// Collects what changed and brings the tree up to date.
-    pub(crate) fn seal(&mut self) -> Vec<LeafChange> {
+    ///
+    /// # Errors
+    /// [`Breach`] if a leaf is longer than its type allows.
+    pub(crate) fn seal(&mut self) -> Result<Vec<LeafChange>, Breach> {
         let mut changes = Vec::new();
-        self.chain.drain_changes(&mut changes);
-        self.blocks.drain_changes(&mut changes);
-        self.accounts.drain_changes(&mut changes);
-        self.validators.drain_changes(&mut changes);
-        self.unbonding.drain_changes(&mut changes);
-        self.sets.drain_changes(&mut changes);
-        self.pools.drain_changes(&mut changes);
-        self.jobs.drain_changes(&mut changes);
-        self.requests.drain_changes(&mut changes);
-        self.snapshots.drain_changes(&mut changes);
-        self.cohorts.drain_changes(&mut changes);
-        self.traces.drain_changes(&mut changes);
-        self.seats.drain_changes(&mut changes);
-        self.evidence.drain_changes(&mut changes);
+        self.chain.drain_changes(&mut changes)?;
+        self.blocks.drain_changes(&mut changes)?;
+        self.accounts.drain_changes(&mut changes)?;
+        self.validators.drain_changes(&mut changes)?;
+        self.unbonding.drain_changes(&mut changes)?;
+        self.powers.drain_changes(&mut changes)?;
+        self.pools.drain_changes(&mut changes)?;
+        self.jobs.drain_changes(&mut changes)?;
+        self.requests.drain_changes(&mut changes)?;
+        self.snapshots.drain_changes(&mut changes)?;
+        self.cohorts.drain_changes(&mut changes)?;
+        self.traces.drain_changes(&mut changes)?;
+        self.seats.drain_changes(&mut changes)?;
+        self.evidence.drain_changes(&mut changes)?;
         let updates = changes
             .iter()
             .map(|change| (change.key.as_slice(), change.value.as_deref()));
         self.tree = self.tree.update(updates);
-        changes
+        Ok(changes)
     }
 }

@@ -4,7 +4,10 @@
 //! collected, not searched for. Cloning a table is free; rows are shared.
 
 use protocol::codec::{Canonical, decode_canonical, encode};
+use protocol::limits::STATE_VALUE_BYTES_MAX;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+
+use crate::money::Breach;
 
 /// Part of a leaf's key: fixed width, so that byte order is key order.
 pub trait Key: Ord + Clone {
@@ -39,6 +42,19 @@ pub struct LeafChange {
     pub key: Vec<u8>,
     /// Canonical bytes of the row.
     pub value: Option<Vec<u8>>,
+}
+
+fn bounded<R: Record>(row: &R) -> Result<Vec<u8>, Breach> {
+    const { assert!(R::BYTES_MAX <= STATE_VALUE_BYTES_MAX) };
+    let bytes = encode(row);
+    if bytes.is_empty() || bytes.len() > R::BYTES_MAX {
+        let (len, most) = (bytes.len(), R::BYTES_MAX);
+        let (module, kind) = (R::MODULE, R::KIND);
+        return Err(Breach(format!(
+            "a leaf of table {module}.{kind} has {len} bytes, 1 to {most} allowed"
+        )));
+    }
+    Ok(bytes)
 }
 
 /// All rows of one kind.
@@ -122,14 +138,19 @@ impl<R: Record> Table<R> {
     }
 
     /// Hands over the changed leaves and forgets that they changed.
-    pub(crate) fn drain_changes(&mut self, out: &mut Vec<LeafChange>) {
+    ///
+    /// # Errors
+    /// [`Breach`] if a row is longer than its type says: nobody could read it back.
+    pub(crate) fn drain_changes(&mut self, out: &mut Vec<LeafChange>) -> Result<(), Breach> {
         for key in &self.changed {
+            let value = self.rows.get(key).map(bounded).transpose()?;
             out.push(LeafChange {
                 key: leaf_key::<R>(key),
-                value: self.rows.get(key).map(|row| encode(row)),
+                value,
             });
         }
         self.changed = RedBlackTreeSetSync::new_sync();
+        Ok(())
     }
 
     /// All rows as leaves.
@@ -152,5 +173,36 @@ impl<R: Record> Table<R> {
             }
             None => false,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, PartialEq, bincode::Encode, bincode::Decode)]
+    struct Row(Vec<u8>);
+
+    impl Canonical for Row {
+        const BYTES_MAX: usize = 16;
+    }
+
+    impl Record for Row {
+        type Key = protocol::units::Height;
+        const MODULE: u8 = 200;
+        const KIND: u8 = 0;
+    }
+
+    /// A row that decoding would refuse must not become a leaf: the state could not be loaded again.
+    #[test]
+    fn rows_longer_than_their_type_are_a_breach() {
+        let mut table = Table::<Row>::default();
+        table.put(protocol::units::Height(1), Row(vec![7; 8]));
+        let mut changes = Vec::new();
+        assert_eq!(table.drain_changes(&mut changes), Ok(()));
+        assert_eq!(changes.len(), 1);
+        table.put(protocol::units::Height(2), Row(vec![7; 9]));
+        let Breach(text) = table.drain_changes(&mut changes).unwrap_err();
+        assert_eq!(text, "a leaf of table 200.0 has 17 bytes, 1 to 16 allowed");
     }
 }

@@ -79,7 +79,8 @@ const _: () = assert!(OUTPUT_BYTES_DEFAULT <= OUTPUT_BYTES_MAX);
 pub const EVIDENCE_MESSAGE_BYTES_MAX: usize = 1 << 10;
 const _: () = assert!(2 * EVIDENCE_MESSAGE_BYTES_MAX + 1_024 <= SIGNED_TX_BYTES_MAX);
 
-/// Scheduled job transitions one block performs; the rest waits for the next block.
+/// Scheduled job transitions one block performs, deadlines before lists to freeze; the rest waits for
+/// the next block.
 pub const TRANSITIONS_PER_BLOCK: usize = 256;
 /// Unbonding entries of one validator that have not matured.
 pub const UNBONDING_ENTRIES_MAX: u32 = 32;

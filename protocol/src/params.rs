@@ -251,6 +251,13 @@ impl Params {
         Amount(u64::try_from(price).unwrap_or(u64::MAX))
     }
 
+    /// The smallest change of a bond, all of it apart: each change may make another validator set, which
+    /// everybody then keeps for as long as evidence counts.
+    #[must_use]
+    pub fn bond_change_min(&self) -> Amount {
+        self.self_bond_min.share(1, 100)
+    }
+
     /// What a seat of such a job locks of its validator's bond.
     #[must_use]
     pub fn seat_bond(&self, fuel_limit: Fuel) -> Amount {

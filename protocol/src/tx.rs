@@ -208,6 +208,10 @@ impl Signed<Tx> {
     }
 }
 
+/// What the first transfer to an address costs its sender on top, burned: everybody keeps the new
+/// account for ever. As much as a seat earns at least, some ten transaction fees.
+pub const ACCOUNT_FEE: Amount = Amount(10_000);
+
 /// The fee for so many bytes of `Signed<Tx>` and so many signatures.
 #[must_use]
 pub fn fee_for(bytes: usize, signatures: u64) -> Amount {

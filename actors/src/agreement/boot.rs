@@ -216,7 +216,7 @@ pub(crate) fn sets(state: &State) -> Vec<(Height, ValidatorSet)> {
     let first = committed.minus(SETS_BACK).0.max(1);
     (first..=committed.plus(2).0)
         .map(Height)
-        .filter_map(|height| Some((height, state.validator_set(height)?.clone())))
+        .filter_map(|height| Some((height, state.set_at(height)?)))
         .collect()
 }
 

@@ -28,8 +28,7 @@ const VALID_STEP: u64 = VALID_UNTIL_BLOCKS_MAX / 2;
 #[must_use]
 pub fn prove(state: &State, kind: EvidenceKind, first: &[u8], second: &[u8]) -> Option<Proof> {
     let pair = ContradictingPair::parse(kind, first, second).ok()?;
-    let set = state.validator_set(pair.height())?;
-    let validator = set.get_by_key(&pair.signer())?.id;
+    let validator = state.member_at(pair.height(), &pair.signer())?.id;
     pair.verify(&state.chain_id()).ok()?;
     Some(Proof { validator, pair })
 }

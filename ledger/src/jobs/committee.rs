@@ -1,9 +1,9 @@
 //! Freezing a job's list, and drawing its committee from it two blocks later.
 //!
-//! A frozen list reserves the seat bond of every member that may be drawn, so that no other job can
-//! take it meanwhile; the draw frees what it does not use.
-
-use std::collections::BTreeSet;
+//! A frozen list locks nothing: it would let a client tie up everybody's stake for a fee. The draw
+//! locks the bonds of its winners alone. A winner whose stake other draws have taken meanwhile is a
+//! no-show, like one that was jailed; so that this stays rare, lists are frozen only as long as the
+//! stake that is free covers twice what they may still draw.
 
 use protocol::digest::{JobId, ValidatorId};
 use protocol::draw::{committee_seed, draw};
@@ -26,11 +26,10 @@ pub(super) fn freeze(work: &mut Work, job: JobId) -> Result<(), Breach> {
         return finish::finish(work, job, Phase::Expired, None);
     }
     let draw_at = height.plus(DRAW_DELAY_BLOCKS);
-    let (expiry, bond) = (request.spec.expiry, request.seat_bond);
+    let expiry = request.spec.expiry;
     let members = members(work, &head, request);
-    let suffices = enough(work, request, &members);
+    let suffices = enough(work, request, &members) && has_room(work, request, &members);
     if suffices && draw_at <= expiry {
-        reserve(work, &members, bond)?;
         work.state.snapshots.put(
             job,
             Snapshot {
@@ -44,13 +43,17 @@ pub(super) fn freeze(work: &mut Work, job: JobId) -> Result<(), Breach> {
     work.move_job(job, Phase::Queued, retry)
 }
 
-fn members(work: &Work, head: &JobHead, request: &JobRequest) -> Vec<Member> {
-    let refuted = work
-        .state
+/// Whom the whole set has refuted on the model and engine of a job: they get no seats of it.
+fn refuted<'a>(work: &'a Work, request: &JobRequest) -> &'a [ValidatorId] {
+    work.state
         .cohorts
         .get(&(request.spec.model_root, request.spec.engine))
         .map(|cohort| cohort.refuted.as_slice())
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+fn members(work: &Work, head: &JobHead, request: &JobRequest) -> Vec<Member> {
+    let refuted = refuted(work, request);
     let eligible = |id: &ValidatorId| {
         work.state.validators.get(id).is_some_and(|row| {
             row.operator != head.client
@@ -86,35 +89,18 @@ fn enough(work: &Work, request: &JobRequest, members: &[Member]) -> bool {
     u64::try_from(count).unwrap_or(u64::MAX) >= needed && eligible.saturating_mul(3) >= share
 }
 
-fn reserve(work: &mut Work, members: &[Member], bond: Amount) -> Result<(), Breach> {
-    for member in members.iter().filter(|member| member.eligible) {
-        work.with_validator(member.validator, |row| {
-            row.seat_locked = row.seat_locked.saturating_add(bond);
-        })?;
-    }
-    Ok(())
-}
-
-/// Frees the reservations of everyone but those who keep theirs.
-pub(super) fn release_reservations(
-    work: &mut Work,
-    job: JobId,
-    keep: &BTreeSet<ValidatorId>,
-) -> Result<(), Breach> {
-    let bond = work.request(job)?.seat_bond;
-    let Some(snapshot) = work.state.snapshots.get(&job).cloned() else {
-        return Ok(());
-    };
-    for member in snapshot
-        .members
+/// Whether the free stake of those who may be drawn covers this committee, beside twice what other
+/// frozen lists may still take of it.
+fn has_room(work: &Work, request: &JobRequest, members: &[Member]) -> bool {
+    let free = members
         .iter()
-        .filter(|m| m.eligible && !keep.contains(&m.validator))
-    {
-        work.with_validator(member.validator, |row| {
-            row.seat_locked = row.seat_locked.saturating_sub(bond);
-        })?;
-    }
-    Ok(())
+        .filter(|member| member.eligible)
+        .filter_map(|member| work.state.validators.get(&member.validator))
+        .fold(0_u128, |sum, row| {
+            sum.saturating_add(u128::from(row.free_seat_bond().0))
+        });
+    let promised = work.state.promised_bonds().saturating_mul(2);
+    free >= request.all_bonds().saturating_add(promised)
 }
 
 /// Draws the committee of a frozen job. In S1 the seed is this block's id, which its proposer can
@@ -131,7 +117,6 @@ pub(super) fn assign(work: &mut Work, job: JobId) -> Result<(), Breach> {
         .map(|member| (member.validator, member.stake.0))
         .collect();
     let winners = draw(&seed, &list, k);
-    release_reservations(work, job, &winners.iter().copied().collect())?;
     seat(work, job, &winners, Level::Committee, bond)?;
     work.emit(Event::Assigned {
         job,
@@ -141,15 +126,19 @@ pub(super) fn assign(work: &mut Work, job: JobId) -> Result<(), Breach> {
     open_commits(work, job, Level::Committee)
 }
 
-/// Seats everyone of the list who does not sit yet. Jurors lock no bond.
+/// Seats everyone of the list who does not sit yet, but nobody whom the whole set has refuted on this
+/// model and engine. Jurors lock no bond.
 pub(super) fn escalate(work: &mut Work, job: JobId) -> Result<Vec<ValidatorId>, Breach> {
     let head = work.job(job)?;
     let snapshot = work.snapshot(job)?;
+    let request = work.request(job)?;
+    let refuted = refuted(work, request);
     let jurors: Vec<ValidatorId> = snapshot
         .members
         .iter()
         .map(|member| member.validator)
         .filter(|id| !head.seats.iter().any(|seat| seat.validator == *id))
+        .filter(|id| !refuted.contains(id))
         .collect();
     seat(work, job, &jurors, Level::WholeSet, Amount::ZERO)?;
     work.emit(Event::Escalated {
@@ -173,7 +162,7 @@ fn seat(
         let head = work.job(job)?;
         let row = work.state.validators.get(id);
         let row = row.ok_or_else(|| Breach(format!("validator {id} is missing")))?;
-        let out = row.jail.is_some() || row.exit.is_some();
+        let out = row.jail.is_some() || row.exit.is_some() || row.free_seat_bond() < bond;
         let session_pk = row.session_pk;
         let number = u16::try_from(head.seats.len()).unwrap_or(u16::MAX);
         let place = SeatRef {
@@ -181,11 +170,14 @@ fn seat(
             attempt: head.attempt,
             seat: number,
         };
-        let state = if out {
-            SeatState::NoShow
+        let (state, bond) = if out {
+            (SeatState::NoShow, Amount::ZERO)
         } else {
-            SeatState::Open
+            (SeatState::Open, bond)
         };
+        work.with_validator(*id, |row| {
+            row.seat_locked = row.seat_locked.saturating_add(bond);
+        })?;
         let stake = snapshot.stake(id);
         let record = Seat {
             version: 1,

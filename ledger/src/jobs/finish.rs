@@ -1,11 +1,9 @@
 //! The end of a job: what is left goes back, bonds are freed, and each seat enters its holder's record.
 
-use std::collections::BTreeSet;
-
 use protocol::digest::JobId;
 use protocol::events::Level;
 
-use super::{Answer, JobHead, Phase, committee, quorum};
+use super::{Answer, JobHead, Phase, quorum};
 use crate::escrow;
 use crate::execution::{Seat, SeatState};
 use crate::money::Breach;
@@ -21,10 +19,7 @@ pub(super) fn finish(
 ) -> Result<(), Breach> {
     let head = work.job(job)?;
     escrow::refund(work, job, head.payer)?;
-    match head.phase {
-        Phase::Frozen => committee::release_reservations(work, job, &BTreeSet::new())?,
-        _ => free_bonds(work, job, &head)?,
-    }
+    free_bonds(work, job, &head)?;
     record_seats(work, job, &head)?;
     work.state.snapshots.remove(&job);
     let mut account = work.state.account(&head.client);
@@ -43,19 +38,17 @@ fn free_bonds(work: &mut Work, job: JobId, head: &JobHead) -> Result<(), Breach>
     Ok(())
 }
 
-/// Giving up together is no fault of anyone: only fewer than a quorum are misses.
+/// Declining together is no fault of anyone: only fewer than a quorum are misses. Whether an input was
+/// there to be had nobody can prove, and its client could hide it from some seats and not from others:
+/// a seat without it never counts.
 fn record_seats(work: &mut Work, job: JobId, head: &JobHead) -> Result<(), Breach> {
     let committee = work.state.seats_of(job, head, Level::Committee);
     let jurors = work.state.seats_of(job, head, Level::WholeSet);
-    let together = |wanted: fn(&SeatState) -> bool| {
-        let count = committee
-            .iter()
-            .filter(|(_, seat)| wanted(&seat.state))
-            .count();
-        count >= usize::from(quorum(head.k))
-    };
-    let declined_together = together(|state| matches!(state, SeatState::Declined(_)));
-    let unavailable_together = together(|state| matches!(state, SeatState::Unavailable));
+    let declines = committee
+        .iter()
+        .filter(|(_, seat)| matches!(seat.state, SeatState::Declined(_)))
+        .count();
+    let declined_together = declines >= usize::from(quorum(head.k));
     let revealed = |seat: &Seat| match head.phase {
         Phase::Reveal(level) => level == seat.level || seat.level == Level::Committee,
         Phase::Commit(Level::WholeSet) => seat.level == Level::Committee,
@@ -63,11 +56,9 @@ fn record_seats(work: &mut Work, job: JobId, head: &JobHead) -> Result<(), Breac
     };
     for (_, seat) in committee.iter().chain(&jurors) {
         let record = match &seat.state {
-            SeatState::NoShow => None,
-            SeatState::Open => Some(SeatRecord::Missed),
+            SeatState::NoShow | SeatState::Unavailable => None,
             SeatState::Declined(_) if declined_together => None,
-            SeatState::Unavailable if unavailable_together => None,
-            SeatState::Declined(_) | SeatState::Unavailable => Some(SeatRecord::Missed),
+            SeatState::Open | SeatState::Declined(_) => Some(SeatRecord::Missed),
             SeatState::Committed(_) if revealed(seat) => Some(SeatRecord::Missed),
             SeatState::Committed(_) | SeatState::Revealed(_) => Some(SeatRecord::Served),
         };

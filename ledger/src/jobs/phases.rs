@@ -8,17 +8,19 @@ use super::{JobHead, JobTrace, Phase, committee, finish, quorum, tally};
 use crate::escrow;
 use crate::execution::{Seat, SeatState};
 use crate::layout::CohortKey;
-use crate::money::Breach;
+use crate::money::{Breach, Reason};
 use crate::work::Work;
 
-/// Performs what is due. Lists are frozen last, after every slash and jail of this block.
+/// Performs what is due: deadlines first, and with what they leave of the budget, freezing. Jobs that
+/// wait can therefore delay no deadline. Lists are frozen after every slash and jail of this block.
 pub(crate) fn end_block(work: &mut Work) -> Result<(), Breach> {
     let height = work.block.height;
     let due = work.state.due_jobs(height, TRANSITIONS_PER_BLOCK);
-    let mut to_freeze = Vec::new();
+    let left = TRANSITIONS_PER_BLOCK.saturating_sub(due.len());
+    // Chosen before anything happens, so that a job has one transition a block.
+    let to_freeze = work.state.waiting_jobs(height, left);
     for job in due {
         match work.job(job)?.phase {
-            Phase::Queued => to_freeze.push(job),
             Phase::Frozen => committee::assign(work, job)?,
             Phase::Commit(level) => close_commits(work, job, level)?,
             Phase::Reveal(Level::Committee) => close_reveals(work, job)?,
@@ -79,7 +81,7 @@ fn close_commits(work: &mut Work, job: JobId, level: Level) -> Result<(), Breach
     if declines >= quorum {
         let base = work.state.params().seat_base;
         for _ in 0..declines {
-            escrow::burn(work, job, base)?;
+            escrow::burn(work, job, base, Reason::DeclinedPay)?;
         }
         return fail(work, job, FailCode::Declined);
     }

@@ -8,12 +8,13 @@ use protocol::limits::{
     OUTPUT_BYTES_MAX, OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX, SEATS_MAX,
 };
 use protocol::tx::{CancelJob, SubmitJob};
-use protocol::units::Height;
+use protocol::units::{Amount, Height};
 
 use super::{JobHead, JobRequest, Phase, finish};
 use crate::account::need;
 use crate::error::TxError;
 use crate::escrow::{self, Amounts};
+use crate::money::Reason;
 use crate::work::Work;
 
 /// Captured-runner rehearsals; local chains only.
@@ -167,7 +168,8 @@ fn check_times(work: &Work, spec: &JobSpec) -> Result<(), TxError> {
     }
 }
 
-/// Takes back a job that has no committee yet.
+/// Takes back a job that has no committee yet: for nothing while it waits; once its list is frozen, for
+/// what its seats would have earned at least.
 pub(crate) fn cancel(work: &mut Work, client: Address, body: &CancelJob) -> Result<(), TxError> {
     let job = body.job;
     let head = work
@@ -180,6 +182,12 @@ pub(crate) fn cancel(work: &mut Work, client: Address, body: &CancelJob) -> Resu
     }
     if !matches!(head.phase, Phase::Queued | Phase::Frozen) {
         return Err(TxError::NotQueued);
+    }
+    // A frozen list keeps other jobs waiting: nobody else's time is free.
+    if head.phase == Phase::Frozen {
+        let (base, seats) = (work.state.params().seat_base, u64::from(head.k));
+        let cost = base.0.saturating_mul(seats);
+        escrow::burn(work, job, Amount(cost), Reason::CancelledDraw)?;
     }
     work.emit(Event::Cancelled { job });
     finish::finish(work, job, Phase::Cancelled, None)?;

@@ -69,8 +69,7 @@ pub(super) fn tally(work: &mut Work, job: JobId) -> Result<(), Breach> {
     let head = work.job(job)?;
     let committee = work.state.seats_of(job, &head, Level::Committee);
     let jurors = work.state.seats_of(job, &head, Level::WholeSet);
-    let total = work.snapshot(job)?.total();
-    let Some(answer) = decided(committee.iter().chain(&jurors), total) else {
+    let Some(answer) = decided(&committee, &jurors) else {
         let revealed = |state: &SeatState| matches!(state, SeatState::Revealed(_));
         pay_base(work, job, &committee, revealed)?;
         pay_base(work, job, &jurors, revealed)?;
@@ -90,15 +89,20 @@ pub(super) fn tally(work: &mut Work, job: JobId) -> Result<(), Breach> {
     resolve(work, job, &head, (&committee, &jurors), answer)
 }
 
-fn decided<'a>(seats: impl Iterator<Item = &'a (u16, Seat)>, total: Amount) -> Option<Answer> {
+/// The answer of more than two thirds of all stake that sits, if there is one. Everyone of the list
+/// sits but those who were refuted before: they have no vote to withhold.
+fn decided(committee: &Seats, jurors: &Seats) -> Option<Answer> {
     let mut weights: std::collections::BTreeMap<Answer, u128> = std::collections::BTreeMap::new();
-    for (_, seat) in seats {
+    let mut total: u128 = 0;
+    for (_, seat) in committee.iter().chain(jurors) {
+        let stake = u128::from(seat.stake.0);
+        total = total.saturating_add(stake);
         if let Some(answer) = seat.answer() {
             let weight = weights.entry(answer).or_default();
-            *weight = weight.saturating_add(u128::from(seat.stake.0));
+            *weight = weight.saturating_add(stake);
         }
     }
-    let needed = u128::from(total.0).saturating_mul(2);
+    let needed = total.saturating_mul(2);
     weights
         .into_iter()
         .find(|(_, w)| w.saturating_mul(3) > needed)

@@ -109,12 +109,21 @@ fn own(work: &Work, operator: &Address) -> Result<(ValidatorId, Validator), TxEr
     }
 }
 
+fn check_change(work: &Work, amount: Amount) -> Result<(), TxError> {
+    let least = work.state.params().bond_change_min();
+    if amount == Amount::ZERO {
+        return Err(TxError::ZeroAmount);
+    }
+    if amount < least {
+        return Err(TxError::BondChangeTooSmall { amount, least });
+    }
+    Ok(())
+}
+
 /// Adds to the stake.
 pub(crate) fn bond(work: &mut Work, operator: Address, body: &Bond) -> Result<(), TxError> {
     let (validator, row) = own(work, &operator)?;
-    if body.amount == Amount::ZERO {
-        return Err(TxError::ZeroAmount);
-    }
+    check_change(work, body.amount)?;
     need(work, operator, body.amount)?;
     let bonded = row
         .bonded
@@ -136,8 +145,8 @@ pub(crate) fn bond(work: &mut Work, operator: Address, body: &Bond) -> Result<()
 /// Takes from the stake; all of it ends the validator.
 pub(crate) fn unbond(work: &mut Work, operator: Address, body: &Unbond) -> Result<(), TxError> {
     let (id, row) = own(work, &operator)?;
-    if body.amount == Amount::ZERO {
-        return Err(TxError::ZeroAmount);
+    if body.amount == Amount::ZERO || body.amount != row.bonded {
+        check_change(work, body.amount)?;
     }
     let left = row
         .bonded

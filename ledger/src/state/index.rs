@@ -2,14 +2,15 @@
 
 use protocol::digest::{Address, JobId, TxId, ValidatorId};
 use protocol::keys::PublicKey;
-use protocol::units::Height;
+use protocol::units::{Amount, Height};
+use protocol::validators::ValidatorSet;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use super::State;
 use crate::jobs::{JobHead, JobRequest, JobTrace, Phase, Snapshot};
-use crate::layout::UnbondingKey;
+use crate::layout::{PowerKey, UnbondingKey};
 use crate::money::Breach;
-use crate::staking::{Unbonding, Validator};
+use crate::staking::{Power, Unbonding, Validator};
 use crate::work::Work;
 
 /// All indexes.
@@ -17,12 +18,22 @@ use crate::work::Work;
 pub(super) struct Index {
     operators: RedBlackTreeMapSync<Address, ValidatorId>,
     keys: RedBlackTreeMapSync<PublicKey, ValidatorId>,
-    /// Live jobs by deadline.
-    due: RedBlackTreeSetSync<(Height, JobId)>,
+    /// Jobs with a committee or a frozen list, by deadline.
+    due: Queue,
+    /// Jobs that nobody has tried to freeze a list for yet.
+    fresh: Queue,
+    /// Jobs that have waited in vain, by when to try again.
+    retries: Queue,
+    /// What frozen lists may still lock, in upal.
+    promised: u128,
     /// Ended jobs by the height at which their record goes.
-    retiring: RedBlackTreeSetSync<(Height, JobId)>,
+    retiring: Queue,
     /// Unbonding entries by age.
     maturing: RedBlackTreeSetSync<(u64, ValidatorId)>,
+    /// Powers by the height from which no rule looks back on them.
+    outdated: RedBlackTreeSetSync<(Height, PowerKey)>,
+    /// The sets in force at the last height and the two after it, by the height they began at.
+    sets: RedBlackTreeMapSync<Height, ValidatorSet>,
 }
 
 impl Default for Index {
@@ -31,13 +42,21 @@ impl Default for Index {
             operators: RedBlackTreeMapSync::new_sync(),
             keys: RedBlackTreeMapSync::new_sync(),
             due: RedBlackTreeSetSync::new_sync(),
+            fresh: RedBlackTreeSetSync::new_sync(),
+            retries: RedBlackTreeSetSync::new_sync(),
+            promised: 0,
             retiring: RedBlackTreeSetSync::new_sync(),
             maturing: RedBlackTreeSetSync::new_sync(),
+            outdated: RedBlackTreeSetSync::new_sync(),
+            sets: RedBlackTreeMapSync::new_sync(),
         }
     }
 }
 
-fn until(set: &RedBlackTreeSetSync<(Height, JobId)>, height: Height, most: usize) -> Vec<JobId> {
+/// Jobs by the height at which something is to happen to them.
+type Queue = RedBlackTreeSetSync<(Height, JobId)>;
+
+fn until(set: &Queue, height: Height, most: usize) -> Vec<JobId> {
     set.iter()
         .take_while(|(at, _)| *at <= height)
         .take(most)
@@ -55,7 +74,26 @@ impl Index {
     }
 
     pub(super) fn live_jobs(&self) -> Vec<JobId> {
-        self.due.iter().map(|(_, job)| *job).collect()
+        let queues = [&self.due, &self.fresh, &self.retries];
+        let mut live: Vec<_> = queues.into_iter().flatten().collect();
+        live.sort();
+        live.into_iter().map(|(_, job)| *job).collect()
+    }
+
+    /// Which queue a job stands in, and at which place.
+    fn place(
+        &mut self,
+        job: JobId,
+        head: &JobHead,
+        kept_for: u64,
+    ) -> (&mut Queue, (Height, JobId)) {
+        let at = (head.deadline, job);
+        match head.phase {
+            phase if phase.is_end() => (&mut self.retiring, (at.0.plus(kept_for), job)),
+            Phase::Queued if head.deadline == head.submitted => (&mut self.fresh, at),
+            Phase::Queued => (&mut self.retries, at),
+            _ => (&mut self.due, at),
+        }
     }
 
     pub(super) fn note_validator(&mut self, id: ValidatorId, row: &Validator) {
@@ -71,19 +109,24 @@ impl Index {
         self.maturing.insert_mut((number, id));
     }
 
-    pub(super) fn note_job(&mut self, job: JobId, head: &JobHead, kept_for: u64) {
-        if head.phase.is_end() {
-            self.retiring
-                .insert_mut((head.deadline.plus(kept_for), job));
-        } else {
-            self.due.insert_mut((head.deadline, job));
+    /// A row ends the one before it; a validator that is out needs none at all once that is history.
+    fn note_power(&mut self, key: PowerKey, before: Option<PowerKey>, power: Amount) {
+        if let Some(before) = before {
+            self.outdated.insert_mut((key.1, before));
+        }
+        if power == Amount::ZERO {
+            self.outdated.insert_mut((key.1, key));
         }
     }
 
+    pub(super) fn note_job(&mut self, job: JobId, head: &JobHead, kept_for: u64) {
+        let (queue, place) = self.place(job, head, kept_for);
+        queue.insert_mut(place);
+    }
+
     fn forget_job(&mut self, job: JobId, head: &JobHead, kept_for: u64) {
-        self.due.remove_mut(&(head.deadline, job));
-        self.retiring
-            .remove_mut(&(head.deadline.plus(kept_for), job));
+        let (queue, place) = self.place(job, head, kept_for);
+        queue.remove_mut(&place);
     }
 }
 
@@ -101,6 +144,59 @@ impl State {
     pub(crate) fn drop_unbonding(&mut self, key: UnbondingKey) {
         self.index.maturing.remove_mut(&(key.1, key.0));
         self.unbonding.remove(&key);
+    }
+
+    /// Adds a power later than every other of its validator.
+    pub(crate) fn add_power(&mut self, key: PowerKey, row: Power) {
+        let before = self.powers.last_until(&key).map(|(before, _)| *before);
+        let before = before.filter(|before| before.0 == key.0);
+        self.index.note_power(key, before, row.power);
+        self.powers.put(key, row);
+    }
+
+    /// Drops powers that were over before this height.
+    pub(crate) fn prune_powers(&mut self, floor: Height) {
+        while let Some((over, key)) = self.index.outdated.first().copied() {
+            if over > floor {
+                return;
+            }
+            self.index.outdated.remove_mut(&(over, key));
+            self.powers.remove(&key);
+        }
+    }
+
+    /// The kept set in force at a height.
+    pub(crate) fn kept_set(&self, height: Height) -> Option<&ValidatorSet> {
+        let mut until = self.index.sets.range(..=height);
+        until.next_back().map(|(_, set)| set)
+    }
+
+    /// The set that was fixed last.
+    pub(crate) fn last_set(&self) -> Option<&ValidatorSet> {
+        self.index.sets.last().map(|(_, set)| set)
+    }
+
+    /// Keeps a set from its height on.
+    pub(crate) fn keep_set(&mut self, from: Height, set: ValidatorSet) {
+        self.index.sets.insert_mut(from, set);
+    }
+
+    /// Lets go of sets that ended before this height.
+    pub(crate) fn forget_sets(&mut self, height: Height) {
+        let ended = |sets: &RedBlackTreeMapSync<Height, ValidatorSet>| {
+            let mut begins = sets.keys();
+            let oldest = begins.next().copied()?;
+            begins.next().filter(|next| **next <= height)?;
+            Some(oldest)
+        };
+        while let Some(oldest) = ended(&self.index.sets) {
+            self.index.sets.remove_mut(&oldest);
+        }
+    }
+
+    /// The kept sets by the heights they began at: those of the last height and the two after it.
+    pub fn recent_sets(&self) -> impl Iterator<Item = (&Height, &ValidatorSet)> {
+        self.index.sets.iter()
     }
 
     pub(crate) fn oldest_unbonding(&self) -> Option<UnbondingKey> {
@@ -134,11 +230,28 @@ impl State {
         until(&self.index.due, height, most)
     }
 
+    /// Jobs whose list may be frozen now. Those that have waited in vain get a quarter, and what fresh
+    /// ones do not need: neither can crowd out the other.
+    pub(crate) fn waiting_jobs(&self, height: Height, most: usize) -> Vec<JobId> {
+        let mut fresh = until(&self.index.fresh, height, most);
+        let quarter = most.div_ceil(4).max(most.saturating_sub(fresh.len()));
+        let mut jobs = until(&self.index.retries, height, quarter);
+        fresh.truncate(most.saturating_sub(jobs.len()));
+        jobs.append(&mut fresh);
+        jobs
+    }
+
+    /// What frozen lists may still lock of all stake, in upal.
+    #[must_use]
+    pub fn promised_bonds(&self) -> u128 {
+        self.index.promised
+    }
+
     pub(crate) fn retiring_jobs(&self, height: Height, most: usize) -> Vec<JobId> {
         until(&self.index.retiring, height, most)
     }
 
-    /// Live jobs whose deadline is past: more than one block could take.
+    /// Jobs with a list or a committee whose deadline is past: more than one block could take.
     #[must_use]
     pub fn jobs_past_deadline(&self) -> usize {
         let height = self.height();
@@ -159,8 +272,25 @@ impl State {
         }
         for (job, head) in self.jobs.iter() {
             index.note_job(*job, head, self.fixed.params.job_record_blocks);
+            if head.phase == Phase::Frozen {
+                let request = self.requests.get(job);
+                let bonds = request.map_or(0, JobRequest::all_bonds);
+                index.promised = index.promised.saturating_add(bonds);
+            }
+        }
+        let mut before: Option<PowerKey> = None;
+        for (key, row) in self.powers.iter() {
+            index.note_power(*key, before.filter(|before| before.0 == key.0), row.power);
+            before = Some(*key);
         }
         self.index = index;
+        let now = self.height();
+        for height in [now, now.plus(1), now.plus(2)] {
+            match self.set_from_powers(height) {
+                Some(set) if self.last_set() != Some(&set) => self.keep_set(height, set),
+                _ => {}
+            }
+        }
     }
 
     /// The transaction that asked for a job.
@@ -178,6 +308,14 @@ impl Work {
         deadline: Height,
     ) -> Result<(), Breach> {
         let head = self.job(job)?;
+        let bonds = self.request(job)?.all_bonds();
+        let index = &mut self.state.index;
+        if head.phase == Phase::Frozen {
+            index.promised = index.promised.saturating_sub(bonds);
+        }
+        if phase == Phase::Frozen {
+            index.promised = index.promised.saturating_add(bonds);
+        }
         let kept_for = self.state.params().job_record_blocks;
         self.state.index.forget_job(job, &head, kept_for);
         let moved = JobHead {

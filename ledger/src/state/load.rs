@@ -37,7 +37,7 @@ impl State {
         self.accounts.leaves(&mut out);
         self.validators.leaves(&mut out);
         self.unbonding.leaves(&mut out);
-        self.sets.leaves(&mut out);
+        self.powers.leaves(&mut out);
         self.pools.leaves(&mut out);
         self.jobs.leaves(&mut out);
         self.requests.leaves(&mut out);
@@ -89,7 +89,7 @@ impl State {
             .or_else(|| self.accounts.load(key, value))
             .or_else(|| self.validators.load(key, value))
             .or_else(|| self.unbonding.load(key, value))
-            .or_else(|| self.sets.load(key, value))
+            .or_else(|| self.powers.load(key, value))
             .or_else(|| self.pools.load(key, value))
             .or_else(|| self.jobs.load(key, value))
             .or_else(|| self.requests.load(key, value))

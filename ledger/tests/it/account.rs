@@ -20,15 +20,44 @@ fn a_transfer_moves_and_its_fee_is_halved() {
     assert_eq!(world.balance("newcomer"), Amount(77));
     assert_eq!(
         world.balance("client-0"),
-        Amount(5_000_000_000 - 77 - fee.0)
+        Amount(5_000_000_000 - 77 - 10_000 - fee.0)
     );
     assert_eq!(
         world.balance(&builder_operator),
         Amount(5_000_000_000 + fee.0 / 2)
     );
-    assert_eq!(world.state.pools().burned, Amount(fee.0 / 2));
+    assert_eq!(world.state.pools().burned, Amount(10_000 + fee.0 / 2));
     assert_eq!(world.state.pools().fee_pool, Amount(fee.0 % 2));
     assert_eq!(world.state.account(&address("client-0")).nonce, 1);
+}
+
+/// Goal: rows that everybody keeps for ever are paid for. Method: the first transfer to an address burns
+/// the price of an account, the second does not; whoever cannot pay both makes no account.
+#[test]
+fn dust_does_not_grow_the_state_for_a_transaction_fee() {
+    let mut world = World::new();
+    let burned = |world: &World| world.state.pools().burned.0;
+    let first = world.transfer("client-0", "newcomer", Amount(1));
+    let half = first.message().fee.0 / 2;
+    assert_eq!(
+        world.state.admit(&first).unwrap().spends.0,
+        1 + 10_000 + first.message().fee.0
+    );
+    world.block(&[first]);
+    assert_eq!(burned(&world), 10_000 + half);
+    let second = world.transfer("client-0", "newcomer", Amount(1));
+    world.block(&[second]);
+    assert_eq!(burned(&world), 10_000 + 2 * half, "once for each account");
+    let left = world.balance("rich").0;
+    let all = world.transfer("rich", "nobody", Amount(left - 2 * half - 9_999));
+    let error = world.refused(all);
+    assert!(
+        matches!(error, TxError::InsufficientBalance { .. }),
+        "{error:?}"
+    );
+    assert!(!world.state.accounts.contains(&address("nobody")));
+    let known = world.transfer("client-1", "rich", Amount(1));
+    world.block(&[known]);
 }
 
 #[test]
@@ -43,7 +72,7 @@ fn an_odd_unit_of_a_fee_goes_to_the_pool() {
     let tx = world.sign("client-0", tx);
     world.block(&[tx]);
     let pools = world.state.pools();
-    assert_eq!((pools.burned, pools.fee_pool), (Amount(500), Amount(1)));
+    assert_eq!((pools.burned, pools.fee_pool), (Amount(10_500), Amount(1)));
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn admission_names_sender_class_and_what_is_spent() {
     assert_eq!(admission.sender, Sender::Wallet(address("client-0")));
     assert_eq!(admission.class, Class::Paid);
     assert_eq!(admission.id, tx.tx_id(&world.chain()));
-    assert_eq!(admission.spends, Amount(100 + tx.message().fee.0));
+    assert_eq!(admission.spends, Amount(100 + 10_000 + tx.message().fee.0));
     assert_eq!(
         (admission.next_nonce, admission.balance),
         (0, Amount::pal(5_000))
@@ -31,7 +31,7 @@ fn admission_names_sender_class_and_what_is_spent() {
     let events = world.state.simulate(&tx).unwrap();
     assert_eq!(
         events.iter().map(|e| e.name()).collect::<Vec<_>>(),
-        ["Burned", "Transferred"]
+        ["Burned", "Burned", "Transferred"]
     );
 }
 

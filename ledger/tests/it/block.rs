@@ -152,5 +152,5 @@ fn golden_roots() {
     assert_eq!(world.state.root().to_string(), ROOT_AFTER_JOB);
 }
 
-const GENESIS_ROOT: &str = "1c40c3bc09dd56294eda7cf16d79487fa5633f4603f33a6a642b5b3ad2e8c0be";
-const ROOT_AFTER_JOB: &str = "15393628e458d2efa7adc3fbe3c04c9732611ea54afbbb887bcc01e76f80cf6f";
+const GENESIS_ROOT: &str = "116bcc48627bfb16604a736b657c9d169f2f793dfe27a989aa7aee8c139149d0";
+const ROOT_AFTER_JOB: &str = "d10f96134696c4024f8f2391a6ba7b94300f4e37c694825c3c7d13895a31ce27";

@@ -272,9 +272,9 @@ fn records_and_old_sets_are_dropped_when_nothing_can_refer_to_them() {
             .iter()
             .any(|event| matches!(event, Event::EvidenceExpired { .. }))
     );
-    assert_eq!(world.state.sets.len(), 2);
+    assert_eq!(world.state.powers.len(), 5, "four joined, one left");
     world.blocks(1_010);
-    assert_eq!(world.state.sets.len(), 1, "only the set in force is left");
+    assert_eq!(world.state.powers.len(), 3, "only those in force are left");
     assert_eq!(world.state.blocks.len(), 1_001);
 }
 

@@ -87,8 +87,8 @@ impl Model {
 const WALLETS: [&str; 4] = ["client-0", "client-1", "sponsor", "rich"];
 const VALIDATORS: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "mallory"];
 
-struct Run {
-    world: World,
+pub(crate) struct Run {
+    pub(crate) world: World,
     dice: Dice,
     model: Model,
     jobs: Vec<JobId>,
@@ -98,7 +98,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         println!("seed {seed}");
         let stakes: Vec<(&str, u64)> = VALIDATORS.iter().map(|name| (*name, 1_000)).collect();
         let mut params = Params::local();
@@ -236,7 +236,7 @@ impl Run {
         txs
     }
 
-    fn block(&mut self) {
+    pub(crate) fn block(&mut self) {
         let mut txs = self.evidence();
         let mut used: BTreeMap<String, u64> = BTreeMap::new();
         if !txs.is_empty() {

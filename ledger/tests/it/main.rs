@@ -3,6 +3,7 @@
 mod account;
 mod admit;
 mod block;
+mod draws;
 mod evidence;
 mod fuzz;
 mod jobs;
@@ -10,6 +11,7 @@ mod load;
 mod root;
 mod seats;
 mod select;
+mod sets;
 mod slashing;
 mod staking;
 mod world;

@@ -258,6 +258,7 @@ fn an_anchor_of_one_who_left_twice_is_kept_nowhere() {
 fn seat_bonds_hold_half_of_the_stake() {
     let mut world = World::with(Params::local(), &[("a", 100), ("b", 100), ("c", 100)]);
     let job = world.submit(world.spec("m"));
+    world.blocks(2);
     assert_eq!(world.row("a").seat_locked, Amount::pal(5));
     let tx = unbond(&world, "a/operator", 95);
     assert!(matches!(world.refused(tx), TxError::SeatBondsLocked { .. }));
@@ -270,7 +271,11 @@ fn seat_bonds_hold_half_of_the_stake() {
 #[test]
 fn at_most_32_amounts_unbond_at_once() {
     let mut world = World::new();
-    let body = || TxBody::Unbond(Unbond { amount: Amount(1) });
+    let body = || {
+        TxBody::Unbond(Unbond {
+            amount: Amount::pal(1),
+        })
+    };
     let txs: Vec<_> = (1..33)
         .map(|nonce| world.wallet_at("alice/operator", nonce, body()))
         .collect();

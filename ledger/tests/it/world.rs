@@ -294,14 +294,7 @@ impl World {
     /// Submits a job of client-0 and returns its id.
     pub(crate) fn submit(&mut self, spec: JobSpec) -> JobId {
         let nonce = self.state.account(&address("client-0")).nonce;
-        let job = spec.job_id(&self.chain(), &address("client-0"), nonce);
-        let tx = self.wallet(
-            "client-0",
-            TxBody::SubmitJob(SubmitJob {
-                spec,
-                sponsor: None,
-            }),
-        );
+        let (job, tx) = self.submission("client-0", nonce, spec);
         self.block(&[tx]);
         job
     }
@@ -315,6 +308,21 @@ impl World {
         let mut seats = self.state.seats_of(job, head, Level::Committee);
         seats.extend(self.state.seats_of(job, head, Level::WholeSet));
         seats
+    }
+
+    /// A job of any account, signed with this nonce of it.
+    pub(crate) fn submission(
+        &self,
+        name: &str,
+        nonce: u64,
+        spec: JobSpec,
+    ) -> (JobId, Verified<Tx>) {
+        let job = spec.job_id(&self.chain(), &address(name), nonce);
+        let body = TxBody::SubmitJob(SubmitJob {
+            spec,
+            sponsor: None,
+        });
+        (job, self.wallet_at(name, nonce, body))
     }
 
     fn answer(conduct: Conduct) -> (Outcome, u32) {

@@ -93,13 +93,13 @@ fn difference(a: u64, b: u64) -> i64 {
 
 impl Books {
     fn note_sets(&mut self, state: &State) {
-        let newest = self
-            .sets
-            .last_key_value()
-            .map_or(Height::ZERO, |(height, _)| *height);
-        for (height, row) in state.sets.iter() {
-            if *height > newest {
-                self.sets.insert(*height, row.set.clone());
+        if self.sets.is_empty() {
+            self.sets.extend(state.set_history());
+        }
+        for (height, set) in state.recent_sets() {
+            let last = self.sets.last_key_value();
+            if last.is_none_or(|(newest, last)| height > newest && set != last) {
+                self.sets.insert(*height, set.clone());
             }
         }
     }
