@@ -8,6 +8,7 @@ mod evidence;
 mod fuzz;
 mod jobs;
 mod load;
+mod oracle;
 mod root;
 mod seats;
 mod select;
