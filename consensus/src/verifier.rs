@@ -179,20 +179,27 @@ pub(crate) fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+/// Who signed, in the core's order; `None` if somebody there has no key.
+fn parts(
+    signed: impl Iterator<Item = (CoreAddress, Signature)>,
+) -> Option<Vec<CertificateSignature>> {
+    let part = |(address, signature): (CoreAddress, Signature)| {
+        let signer = address.0?;
+        Some(CertificateSignature { signer, signature })
+    };
+    signed.map(part).collect()
+}
+
 /// A decision as everybody reads it: signers in ascending order of key.
 pub(crate) fn commit_from_core(
     certificate: &core::CommitCertificate<Ctx>,
 ) -> Option<CommitCertificate> {
-    let mut signatures = certificate
-        .commit_signatures
-        .iter()
-        .map(|part| {
-            Some(CertificateSignature {
-                signer: part.address.0?,
-                signature: part.signature,
-            })
-        })
-        .collect::<Option<Vec<_>>>()?;
+    let mut signatures = parts(
+        certificate
+            .commit_signatures
+            .iter()
+            .map(|part| (part.address, part.signature)),
+    )?;
     signatures.sort_by_key(|part| part.signer);
     Some(CommitCertificate {
         height: certificate.height.0,
@@ -217,16 +224,12 @@ pub(crate) fn commit_to_core(
 }
 
 pub(crate) fn polka_from_core(polka: &core::PolkaCertificate<Ctx>) -> Option<PolkaCertificate> {
-    let signatures = polka
-        .polka_signatures
-        .iter()
-        .map(|part| {
-            Some(CertificateSignature {
-                signer: part.address.0?,
-                signature: part.signature,
-            })
-        })
-        .collect::<Option<Vec<_>>>()?;
+    let signatures = parts(
+        polka
+            .polka_signatures
+            .iter()
+            .map(|part| (part.address, part.signature)),
+    )?;
     Some(PolkaCertificate {
         height: polka.height.0,
         round: our_round(polka.round)?,

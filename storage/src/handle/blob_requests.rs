@@ -11,6 +11,10 @@ use crate::blobs::{BlobError, FileParts};
 use crate::request::{NotTaken, Reply, Thread};
 
 impl StorageHandle {
+    fn blob(&self, request: BlobRequest) -> Result<(), NotTaken> {
+        offer(&self.blobs, Thread::Blobs, request)
+    }
+
     /// Stores a blob, chunk or manifest under the key that names it.
     ///
     /// # Errors
@@ -21,11 +25,7 @@ impl StorageHandle {
         bytes: Vec<u8>,
         reply: Reply<(), BlobError>,
     ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Put { key, bytes, reply },
-        )
+        self.blob(BlobRequest::Put { key, bytes, reply })
     }
 
     /// A whole blob, re-hashed.
@@ -33,7 +33,7 @@ impl StorageHandle {
     /// # Errors
     /// When the request is not taken.
     pub fn get_blob(&self, key: Digest, reply: Reply<Vec<u8>, BlobError>) -> Result<(), NotTaken> {
-        offer(&self.blobs, Thread::Blobs, BlobRequest::Get { key, reply })
+        self.blob(BlobRequest::Get { key, reply })
     }
 
     /// One chunk of a blob, re-hashed.
@@ -46,11 +46,7 @@ impl StorageHandle {
         offset: u64,
         reply: Reply<Vec<u8>, BlobError>,
     ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Chunk { key, offset, reply },
-        )
+        self.blob(BlobRequest::Chunk { key, offset, reply })
     }
 
     /// A blob's file, for a reader that hashes while it copies.
@@ -58,7 +54,7 @@ impl StorageHandle {
     /// # Errors
     /// When the request is not taken.
     pub fn open_blob(&self, key: Digest, reply: Reply<File, BlobError>) -> Result<(), NotTaken> {
-        offer(&self.blobs, Thread::Blobs, BlobRequest::Open { key, reply })
+        self.blob(BlobRequest::Open { key, reply })
     }
 
     /// A blob's length, or `None` if it is not here.
@@ -70,11 +66,7 @@ impl StorageHandle {
         key: Digest,
         reply: Reply<Option<u64>, BlobError>,
     ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Length { key, reply },
-        )
+        self.blob(BlobRequest::Length { key, reply })
     }
 
     /// The chunks of a file that are not here yet.
@@ -86,11 +78,7 @@ impl StorageHandle {
         parts: FileParts,
         reply: Reply<Vec<Digest>, BlobError>,
     ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Missing { parts, reply },
-        )
+        self.blob(BlobRequest::Missing { parts, reply })
     }
 
     /// Joins chunks into a file; the reply lists those still missing.
@@ -102,11 +90,7 @@ impl StorageHandle {
         parts: FileParts,
         reply: Reply<Vec<Digest>, BlobError>,
     ) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Assemble { parts, reply },
-        )
+        self.blob(BlobRequest::Assemble { parts, reply })
     }
 
     /// Removes a blob.
@@ -114,11 +98,7 @@ impl StorageHandle {
     /// # Errors
     /// When the request is not taken.
     pub fn remove_blob(&self, key: Digest, reply: Reply<(), BlobError>) -> Result<(), NotTaken> {
-        offer(
-            &self.blobs,
-            Thread::Blobs,
-            BlobRequest::Remove { key, reply },
-        )
+        self.blob(BlobRequest::Remove { key, reply })
     }
 
     /// Says which blobs are referenced and must stay; nothing is evicted before the first time.
@@ -126,6 +106,6 @@ impl StorageHandle {
     /// # Errors
     /// When the request is not taken.
     pub fn pin_blobs(&self, referenced: BTreeSet<Digest>) -> Result<(), NotTaken> {
-        offer(&self.blobs, Thread::Blobs, BlobRequest::Pin { referenced })
+        self.blob(BlobRequest::Pin { referenced })
     }
 }
