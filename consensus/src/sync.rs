@@ -32,6 +32,8 @@ pub(crate) struct Answer {
 pub(crate) struct HeightSync {
     peers: BTreeMap<Peer, Hint>,
     asked: Option<Peer>,
+    /// Who answered last, until it proves unreliable: only its blocks are kept for later.
+    source: Option<Peer>,
     answers: BTreeMap<Height, Answer>,
     /// Who brought what the core is looking at.
     pub(crate) bringer: Option<Peer>,
@@ -62,6 +64,13 @@ impl HeightSync {
                 demerits: hint.demerits.saturating_add(1),
             };
         }
+    }
+
+    /// The peer sent something false: nothing more of it is kept, nor what it sent before.
+    pub(crate) fn distrust(&mut self, peer: &Peer) {
+        self.demote(peer);
+        self.source.take_if(|source| source == peer);
+        self.answers.retain(|_, answer| answer.peer != *peer);
     }
 
     fn best(&self, height: Height) -> Option<&Peer> {
@@ -97,7 +106,10 @@ impl HeightSync {
 
     /// An answer came; whether it is from the one who was asked.
     pub(crate) fn answered(&mut self, peer: &Peer) -> bool {
-        self.asked.take_if(|asked| asked == peer).is_some()
+        let answered = self.asked.take_if(|asked| asked == peer);
+        let is_asked = answered.is_some();
+        self.source = answered.or_else(|| self.source.take());
+        is_asked
     }
 
     /// A new height begins: what was asked for the last one no longer counts, nor does its timer.
@@ -106,10 +118,11 @@ impl HeightSync {
         self.bringer = None;
     }
 
-    /// Keeps an answer for later, the first of its height.
+    /// Keeps an answer of the one who was asked for later, the first of its height.
     pub(crate) fn keep(&mut self, current: Height, answer: Answer) {
         let height = answer.certificate.height;
-        if height > current && height <= current.plus(SYNC_AHEAD) {
+        let is_asked_for = self.source.as_ref() == Some(&answer.peer);
+        if is_asked_for && height > current && height <= current.plus(SYNC_AHEAD) {
             self.answers.entry(height).or_insert(answer);
         }
     }

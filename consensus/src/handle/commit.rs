@@ -52,7 +52,7 @@ impl Machine {
                 .cancel(TimerKind::Sync, Round::ZERO, &mut self.host.out);
         }
         if id_of(&block) != Some(certificate.block) {
-            return self.host.sync.demote(&peer);
+            return self.distrust(&peer);
         }
         let current = self.host.height;
         self.host.sync.hint(&peer, certificate.height);
@@ -86,7 +86,7 @@ impl Machine {
         let (height, id) = (certificate.height, certificate.block);
         let is_valid = self.host.is_commit_good(certificate);
         if !is_valid {
-            return self.host.sync.demote(peer);
+            return self.distrust(peer);
         }
         if let Some(other) = self.host.certified.take_if(|other| other.block != id) {
             return self.host.freeze(other, certificate.clone());
@@ -134,8 +134,14 @@ impl Machine {
 
     pub(crate) fn on_rejected(&mut self) {
         if let Some(peer) = self.host.sync.bringer.take() {
-            self.host.sync.demote(&peer);
+            self.distrust(&peer);
         }
+    }
+
+    /// One false answer makes all of that peer's worthless; another peer is asked at once.
+    fn distrust(&mut self, peer: &Peer) {
+        self.host.sync.distrust(peer);
+        self.ask();
     }
 
     /// Takes what was kept for this height, and asks on while there is more to catch up with.

@@ -1,10 +1,13 @@
 //! Those that are behind, and those that only look on.
 
-use consensus::Outgoing;
+use std::sync::Arc;
+
+use consensus::{Input, Outgoing};
 use protocol::units::Height;
+use protocol::vote::CommitCertificate;
 
 use crate::node::Role;
-use crate::world::{Faults, Wire, World};
+use crate::world::{Faults, Wire, World, members, peer};
 
 /// Node 3 hears no votes of height 3; then node 2 dies, so that nobody goes on without node 3.
 fn one_behind(swallow_ask: fn(u64) -> bool) -> World {
@@ -76,13 +79,67 @@ fn observer_follows() {
 fn lying_status_costs_one_request() {
     let mut world = World::new(4, 24, Faults::default());
     world.boot_all();
-    let peer = crate::world::peer(2);
-    world.step(
-        0,
-        consensus::Input::Status {
-            peer,
-            tip: Height(1 << 63),
-        },
-    );
+    let (peer, tip) = (peer(2), Height(1 << 63));
+    world.step(0, Input::Status { peer, tip });
     assert!(world.run_until(40_000, |w| (0..4).all(|n| w.tip(n) >= Height(20))));
+}
+
+/// What a liar makes of a decided block and its certificate.
+type Forgery = fn(&mut Arc<[u8]>, &mut CommitCertificate);
+
+/// A net of seven, where node 0 is silent and answers requests for decided blocks with these forgeries
+/// of them, and node 6 has slept for sixty heights. Says how long node 6 took, in milliseconds.
+fn catch_up_beside_a_forger(seed: u64, forge: Forgery) -> u64 {
+    let faults = Faults {
+        set: |_| members(7),
+        ..Faults::default()
+    };
+    let mut world = World::new(7, seed, faults);
+    world.byzantine.insert(0);
+    world.boot_all();
+    assert!(world.run_until(60_000, |w| w.tip(6) >= Height(2)));
+    world.nodes[6].crash(0);
+    assert!(world.run_until(90_000, |w| w.tip(1) >= Height(62)));
+    let mut forged = world.nodes[1].blocks.clone();
+    for (block, certificate) in forged.values_mut() {
+        forge(block, certificate);
+    }
+    world.nodes[0].blocks = forged;
+    world.boot(6);
+    let tip = world.tip(1);
+    let liar = peer(0);
+    world.step(6, Input::Status { peer: liar, tip });
+    let before = world.now;
+    assert!(
+        world.run_until(60_000, |w| w.tip(6) >= Height(62)),
+        "seed {seed}"
+    );
+    world.now - before
+}
+
+/// Goal: a batch of false answers costs its one request: none of it is kept, and another peer is asked
+/// at once rather than at the next timeout, for each of the sixty.
+#[test]
+fn junk_answers_cost_one_request() {
+    let forgeries: [Forgery; 3] = [
+        |_, certificate| certificate.signatures[0].signature.0[9] ^= 1,
+        |_, certificate| certificate.signatures.truncate(1),
+        |block, _| *block = Arc::from(&block[..block.len() - 1]),
+    ];
+    for (seed, forge) in (60..).zip(forgeries) {
+        let took = catch_up_beside_a_forger(seed, forge);
+        assert!(took < 5_000, "seed {seed}: {took} ms");
+    }
+}
+
+/// Goal: a peer whose first answer is true and whose later ones are forged gets no further than one
+/// forgery.
+#[test]
+fn one_false_answer_spoils_the_rest_of_the_batch() {
+    let took = catch_up_beside_a_forger(63, |_, certificate| {
+        if certificate.height > Height(10) {
+            certificate.signatures[0].signature.0[9] ^= 1;
+        }
+    });
+    assert!(took < 5_000, "{took} ms");
 }
