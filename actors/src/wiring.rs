@@ -11,6 +11,7 @@ mod threads;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use consensus::{Boot, Effect, Machine, Signer, TimerId, Timing};
 use net::PeerMemory;
@@ -288,6 +289,10 @@ fn run(
     }))
 }
 
+/// After a stop in good order no longer ago than this nobody can have taken the key elsewhere and
+/// caught up.
+const SHORT_STOP: Duration = Duration::from_secs(60);
+
 /// Boots the machine on the restored state and the write-ahead log.
 fn machine(parts: &mut NodeParts, first: &Snapshot) -> Result<(Machine, Vec<Effect>), StartError> {
     let boot = Boot {
@@ -303,7 +308,19 @@ fn machine(parts: &mut NodeParts, first: &Snapshot) -> Result<(Machine, Vec<Effe
     let fatal = |halt: consensus::Halt| {
         Fatal::new(HaltReason::of_exit_code(halt.exit_code()), halt.to_string())
     };
-    Ok(Machine::boot(boot).map_err(fatal)?)
+    let is_short = |stopped_ago: Duration| stopped_ago < SHORT_STOP;
+    let is_alone = parts.genesis.is_local() || parts.recovered.stopped_ago.is_some_and(is_short);
+    let started = if is_alone || boot.signer.is_none() {
+        Machine::boot(boot)
+    } else {
+        tracing::info!("silent_for_a_twin");
+        Machine::boot_after_vigil(boot)
+    };
+    let (machine, effects) = started.map_err(fatal)?;
+    if let Some(through) = machine.silent_through() {
+        tracing::warn!(tip = %first.height, %through, "sign_state_above_tip");
+    }
+    Ok((machine, effects))
 }
 
 /// A second copy of a key: one is the machine's, the other signs heartbeats.

@@ -167,6 +167,17 @@ impl Bodies {
         with.collect()
     }
 
+    /// A height begins again, with a log this time: every block at hand is judged anew.
+    pub(crate) fn renew(&mut self, height: Height) {
+        let range = (height, BlockId::ZERO)..(height.next(), BlockId::ZERO);
+        for (_, item) in self.items.range_mut(range) {
+            item.logged = false;
+            if item.block.is_some() {
+                item.status = Status::Fresh;
+            }
+        }
+    }
+
     /// Forgets heights below this one.
     pub(crate) fn prune(&mut self, height: Height) {
         self.items = self.items.split_off(&(height, BlockId::ZERO));

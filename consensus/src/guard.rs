@@ -42,7 +42,7 @@ pub struct SignPoint {
 pub struct SignMark {
     /// Where.
     pub point: SignPoint,
-    /// The digest that is signed.
+    /// The digest that is signed; zero if it is not known, which allows nothing at this point.
     pub digest: Digest,
 }
 
@@ -67,13 +67,18 @@ impl SignGuard {
         }
     }
 
+    /// The last point signed.
+    pub(crate) const fn point(&self) -> SignPoint {
+        self.point
+    }
+
     /// Learns of a signature made before. Two different ones at one point leave nothing allowed
     /// there.
     pub(crate) fn raise(&mut self, mark: &SignMark) {
         if mark.point > self.point {
             *self = Self {
                 point: mark.point,
-                digest: Some(mark.digest),
+                digest: (mark.digest != Digest::ZERO).then_some(mark.digest),
             };
         } else if mark.point == self.point && self.digest != Some(mark.digest) {
             self.digest = None;
@@ -142,6 +147,20 @@ mod tests {
             guard.allow(&mark(5, 0, Step::Precommit, b"b")).is_err(),
             "an earlier round"
         );
+    }
+
+    /// An imported floor names the point, not the bytes: a message of that point may well be ours.
+    #[test]
+    fn unknown_bytes_at_the_floor_accuse_nobody() {
+        let mut guard = SignGuard::above(Height(0));
+        let floor = mark(4, 0, Step::Precommit, b"");
+        guard.raise(&SignMark {
+            digest: Digest::ZERO,
+            ..floor
+        });
+        assert!(!guard.is_foreign(&mark(4, 0, Step::Precommit, b"a")));
+        assert!(guard.is_foreign(&mark(4, 1, Step::Propose, b"a")));
+        assert!(guard.allow(&mark(4, 0, Step::Precommit, b"a")).is_err());
     }
 
     #[test]

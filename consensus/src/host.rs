@@ -14,13 +14,14 @@ use crate::context::{CoreSet, Ctx};
 use crate::effect::{Conflict, Effect, Halt};
 use crate::guard::{SignGuard, SignMark, SignPoint};
 use crate::limits::POOL_HEIGHTS;
-use crate::log::{Log, Output};
+use crate::log::{Log, Logging, Output};
 use crate::pool::{Added, Held, Pool};
 use crate::schedule::Schedule;
 use crate::signer::Signer;
 use crate::sync::HeightSync;
 use crate::timers::{TimerKind, Timers, Timing};
 use crate::verifier::CachedVerifier;
+use crate::vigil::Vigil;
 
 /// What the core asked for that may only be done once it has returned.
 #[derive(Debug)]
@@ -57,6 +58,10 @@ pub(crate) struct Host {
     pub(crate) ctx: Ctx,
     pub(crate) signer: Option<Signer>,
     pub(crate) guard: SignGuard,
+    /// Up to this height the key is not used: more was signed than the log explains.
+    pub(crate) silent_through: Height,
+    /// The wait before the first signature, while it lasts.
+    pub(crate) vigil: Option<Vigil>,
     pub(crate) verifier: CachedVerifier,
     pub(crate) log: Log,
     pub(crate) timers: Timers,
@@ -86,6 +91,22 @@ impl Host {
     /// The set of the height worked on.
     pub(crate) fn set(&self) -> Option<&CoreSet> {
         self.schedule.get(self.height)
+    }
+
+    /// Whether the node only looks on, like one without a key: the sign-state forbids this height and
+    /// what the key is locked on there is not known here, or it is not clear yet that this host is the
+    /// only one with the key.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.height <= self.silent_through || self.vigil.is_some()
+    }
+
+    /// Whether this node signs, and therefore logs, at the height worked on.
+    pub(crate) fn logging(&self) -> Logging {
+        if self.signer.is_some() && !self.is_silent() {
+            Logging::On
+        } else {
+            Logging::Off
+        }
     }
 
     pub(crate) fn is_decided(&self) -> bool {

@@ -7,9 +7,9 @@ use arc_malachitebft_core_types::{
     CommitCertificate as CoreCommit, SignedMessage, Timeout, TimeoutKind,
 };
 use arc_malachitebft_signing::VerifierExt;
-use protocol::signed::Signed;
+use protocol::signed::{Message as _, Signed};
 use protocol::units::Round;
-use protocol::vote::{BodyPlace, Certificate};
+use protocol::vote::{BodyPlace, Certificate, CommitCertificate};
 
 use crate::context::{
     CoreEffect, CoreInput, CoreProposal, CoreResume, CoreVote, Ctx, SignedProposal, SignedVote,
@@ -331,10 +331,32 @@ impl Host {
             return self.halt(Halt::Invariant("a decided block is not at hand"));
         };
         self.is_catching_up = item.is_some_and(|item| item.commit.is_some());
+        if let Some(found) = self.foreign_part(&certificate) {
+            return self.halt(found);
+        }
         // Its own precommit may be signed but not yet published: both wait for the same batch.
         self.log.close(&mut self.out);
         self.decided.insert(self.height, certificate.clone());
         self.queue(Output::Commit(block, certificate));
+    }
+
+    /// Our own signature in a decision, at a point where this silent host has not signed: a second
+    /// host.
+    fn foreign_part(&self, certificate: &CommitCertificate) -> Option<Halt> {
+        let key = self.key().filter(|_| self.is_silent())?;
+        let mut signers = certificate.signatures.iter().map(|part| part.signer);
+        signers.find(|signer| *signer == key)?;
+        let found = SignPoint {
+            height: certificate.height,
+            round: certificate.round,
+            step: Step::Precommit,
+        };
+        let digest = certificate.vote(key).signing_digest(&self.chain);
+        let is_foreign = self.guard.is_foreign(&SignMark {
+            point: found,
+            digest,
+        });
+        is_foreign.then_some(Halt::OwnKeyElsewhere { key, found })
     }
 
     /// The core keeps evidence of its own, up to three pairs a validator.

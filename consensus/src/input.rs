@@ -135,7 +135,8 @@ pub struct Boot {
     pub timing: Timing,
     /// The consensus key; `None` for an observer, which neither signs nor logs.
     pub signer: Option<Signer>,
-    /// The sign-state's last mark, if there is one.
+    /// The sign-state's last mark, if there is one. If the log does not lead there, the node signs
+    /// nothing up to the end of its height, and takes those heights from others.
     pub floor: Option<SignMark>,
     /// The write-ahead log, in order. Records of other heights may be among them.
     pub log: Vec<Record>,

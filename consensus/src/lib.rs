@@ -63,6 +63,7 @@ mod replay;
 mod schedule;
 mod sync;
 mod verifier;
+mod vigil;
 
 pub use admission::Window;
 pub use effect::{Delivery, Effect, Halt, Outgoing, WalSeq};

@@ -28,6 +28,8 @@ pub(crate) const PEERS_MAX: usize = 256;
 pub(crate) const EARLY_MS_MAX: u64 = 1_000;
 /// How long one peer is asked for a block before the next is, in milliseconds.
 pub(crate) const BODY_RETRY_MS: u64 = 300;
+/// Silence of the whole chain after which a node that waits for its twin signs, in milliseconds.
+pub(crate) const VIGIL_QUIET_MS: u64 = 60_000;
 /// How long a peer may take to answer with a decided block, in milliseconds.
 pub(crate) const SYNC_ANSWER_MS: u64 = 2_000;
 /// A proposal with its block must fit the consensus topic.

@@ -50,6 +50,11 @@ impl Log {
         }
     }
 
+    /// From a silent height to one that is signed.
+    pub(crate) const fn switch(&mut self, logging: Logging) {
+        self.logging = logging;
+    }
+
     pub(crate) fn append(&mut self, record: Record) {
         if self.logging == Logging::On {
             self.batch.push(record);

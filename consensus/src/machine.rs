@@ -1,6 +1,7 @@
 //! The machine: one input in, effects out.
 
 use std::fmt;
+use std::time::Duration;
 
 use arc_malachitebft_core_consensus::{Params, process};
 use arc_malachitebft_core_types::{ThresholdParams, ValuePayload, VoteExtensionPolicy};
@@ -12,9 +13,10 @@ use crate::context::{CoreAddress, CoreError, CoreHeight, CoreInput, CoreState, C
 use crate::effect::{Delivery, Effect, Halt, Outgoing};
 use crate::host::{Host, Pace, Todo};
 use crate::input::{Boot, Input};
-use crate::limits::{CORE_QUEUE_HEIGHTS, CORE_QUEUE_PER_HEIGHT, POOL_HEIGHTS};
-use crate::log::Output;
+use crate::limits::{CORE_QUEUE_HEIGHTS, CORE_QUEUE_PER_HEIGHT, POOL_HEIGHTS, VIGIL_QUIET_MS};
+use crate::log::{Logging, Output};
 use crate::pool::Held;
+use crate::replay::Start;
 use crate::timers::TimerKind;
 
 /// Agreement of one node. Deterministic, synchronous, single-threaded.
@@ -38,7 +40,17 @@ impl Machine {
     /// [`Halt::Boot`] if a set of the next two heights is missing or cannot agree on anything. Other
     /// reasons not to start come as [`Effect::Halt`].
     pub fn boot(boot: Boot) -> Result<(Self, Vec<Effect>), Halt> {
-        crate::replay::boot(boot)
+        crate::replay::boot(boot, Start::AtOnce)
+    }
+
+    /// As [`Machine::boot`], but nothing is signed before ten heights passed without our signature, or
+    /// a minute without any commit: a second host with our key shows itself by then, and halts this
+    /// one. Where a copy of the key cannot be, or a restart was short, that wait is not needed.
+    ///
+    /// # Errors
+    /// As [`Machine::boot`].
+    pub fn boot_after_vigil(boot: Boot) -> Result<(Self, Vec<Effect>), Halt> {
+        crate::replay::boot(boot, Start::AfterVigil)
     }
 
     pub(crate) fn new(host: Host) -> Result<Self, Halt> {
@@ -51,7 +63,7 @@ impl Machine {
             threshold_params: ThresholdParams::default(),
             // Anything else would take every proposal for valid.
             value_payload: ValuePayload::ProposalAndParts,
-            enabled: host.signer.is_some(),
+            enabled: host.logging() == Logging::On,
         };
         let core = CoreState::new(
             Ctx { chain: host.chain },
@@ -86,7 +98,7 @@ impl Machine {
             Input::Timeout(id) => self.on_timeout(id),
             Input::Durable(seq) => self.host.log.durable(seq),
             Input::Committed { height, set } => self.on_committed(height, set),
-            Input::Status { peer, tip } => self.host.sync.hint(&peer, tip),
+            Input::Status { peer, tip } => self.on_status(&peer, tip),
             Input::Synced {
                 peer,
                 block,
@@ -100,6 +112,14 @@ impl Machine {
     #[must_use]
     pub const fn height(&self) -> Height {
         self.host.height
+    }
+
+    /// The last height at which this node only looks on, because its sign-state says that more was
+    /// signed than its log explains; `None` if it signs at the height worked on.
+    #[must_use]
+    pub fn silent_through(&self) -> Option<Height> {
+        let through = self.host.silent_through;
+        (self.host.height <= through).then_some(through)
     }
 
     /// The round worked on.
@@ -184,6 +204,8 @@ impl Machine {
         };
         host.timers.next_epoch(&mut host.out);
         host.height = height;
+        host.log.switch(host.logging());
+        self.core.params.enabled = host.logging() == Logging::On;
         host.pace = Pace::default();
         host.certified = None;
         host.sync.forget_request();
@@ -193,6 +215,10 @@ impl Machine {
         host.decided = host.decided.split_off(&height.minus(POOL_HEIGHTS));
         let interval = host.timing.interval;
         host.set_timer(TimerKind::Pace, Round::ZERO, interval);
+        if host.vigil.is_some() {
+            let quiet = Duration::from_millis(VIGIL_QUIET_MS);
+            host.set_timer(TimerKind::Vigil, Round::ZERO, quiet);
+        }
         let policy = VoteExtensionPolicy::Disabled;
         self.feed(CoreInput::StartHeight(
             CoreHeight(height),

@@ -158,6 +158,14 @@ impl Pool {
             .collect()
     }
 
+    /// What is held of one height, in a fixed order.
+    pub(crate) fn at(&self, height: Height) -> Vec<Held> {
+        let slots = self.heights.get(&height).into_iter();
+        slots
+            .flat_map(|slots| slots.values().map(|slot| slot.held.clone()))
+            .collect()
+    }
+
     pub(crate) fn prune(&mut self, current: Height) {
         self.heights = self.heights.split_off(&current.minus(POOL_HEIGHTS));
     }

@@ -1,9 +1,12 @@
 //! Start: what was signed, then what was received, then on.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use arc_malachitebft_core_types::Validity;
+use protocol::digest::BlockId;
 use protocol::signed::Signed;
+use protocol::units::Height;
 
 use crate::bodies::{Bodies, Source, Status};
 use crate::context::{CoreInput, Ctx};
@@ -19,9 +22,17 @@ use crate::schedule::Schedule;
 use crate::sync::HeightSync;
 use crate::timers::Timers;
 use crate::verifier::CachedVerifier;
+use crate::vigil::Vigil;
 use crate::wal::Record;
 
-pub(crate) fn boot(boot: Boot) -> Result<(Machine, Vec<Effect>), Halt> {
+/// When the first signature may be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    AtOnce,
+    AfterVigil,
+}
+
+pub(crate) fn boot(boot: Boot, start: Start) -> Result<(Machine, Vec<Effect>), Halt> {
     let mut schedule = Schedule::default();
     for (height, set) in boot.sets {
         schedule
@@ -32,18 +43,15 @@ pub(crate) fn boot(boot: Boot) -> Result<(Machine, Vec<Effect>), Halt> {
     schedule
         .get(height.next())
         .ok_or(Halt::Boot("no set for the height after next"))?;
-    let logging = if boot.signer.is_some() {
-        Logging::On
-    } else {
-        Logging::Off
-    };
     let mut host = Host {
         chain: boot.chain,
         ctx: Ctx { chain: boot.chain },
         signer: boot.signer,
         guard: SignGuard::above(boot.committed),
+        silent_through: Height::ZERO,
+        vigil: None,
         verifier: CachedVerifier::new(boot.chain),
-        log: Log::new(logging),
+        log: Log::new(Logging::Off),
         timers: Timers::new(boot.epoch),
         timing: boot.timing,
         bodies: Bodies::default(),
@@ -66,10 +74,30 @@ pub(crate) fn boot(boot: Boot) -> Result<(Machine, Vec<Effect>), Halt> {
         host.guard.raise(mark);
     }
     let own = host.recover_marks(boot.floor.map(|mark| mark.point), &boot.log);
-    host.mode = Mode::Replay { own, build: None };
+    host.silent_through = silence(host.guard.point(), height, &own);
+    let mut log = boot.log;
+    if start == Start::AfterVigil && host.signer.is_some() {
+        host.vigil = Some(Vigil::new(height, std::mem::take(&mut log), own));
+    } else {
+        host.mode = Mode::Replay { own, build: None };
+    }
     let mut machine = Machine::new(host)?;
-    let effects = machine.replay(&boot.log);
+    machine.replay(&log);
+    let effects = machine.settle();
     Ok((machine, effects))
+}
+
+/// Up to which height nothing may be signed, given the last point signed. A floor that came without
+/// its log (an import, a block log that lost its end) says that something was signed, but not on
+/// what this key is locked: a vote in a later round of the same height could break agreement, so
+/// the height as a whole is left to others.
+fn silence(floor: SignPoint, height: Height, own: &BTreeSet<SignPoint>) -> Height {
+    let is_explained = floor.height == height && own.contains(&floor);
+    if floor.height < height || is_explained {
+        Height::ZERO
+    } else {
+        floor.height
+    }
 }
 
 impl Host {
@@ -92,48 +120,72 @@ impl Host {
     }
 }
 
+/// The open height as the log tells it.
+#[derive(Default)]
+struct History {
+    inputs: Vec<CoreInput>,
+    /// Each with the number of inputs before it.
+    bodies: Vec<(usize, BlockId, Arc<[u8]>)>,
+}
+
 impl Machine {
     /// Feeds the open height's records in order. The core compares each own message that it derives
     /// with the one in the log, and never signs that again.
-    fn replay(&mut self, log: &[Record]) -> Vec<Effect> {
-        let Some(inputs) = self.read(log) else {
-            self.host.halt(Halt::Record);
-            return self.settle();
+    pub(crate) fn replay(&mut self, log: &[Record]) {
+        let Some(History { inputs, bodies }) = self.read(log) else {
+            return self.host.halt(Halt::Record);
         };
         self.start(self.host.height);
         self.core.record_recovered_own_precommit_extensions(&inputs);
         self.core.index_wal_entries(&inputs);
-        for input in inputs {
+        let mut bodies = bodies.into_iter().peekable();
+        for (place, input) in inputs.into_iter().enumerate() {
+            while let Some((_, id, block)) = bodies.next_if(|(before, ..)| *before <= place) {
+                self.recall_body(id, block);
+            }
             self.recall(&input);
             self.feed(input);
+            // A block that a quorum stands behind by now outlives all that follow.
+            self.note_polkas();
         }
+        bodies.for_each(|(_, id, block)| self.recall_body(id, block));
         self.core.reset_entries_index();
         self.go_live();
-        self.settle()
     }
 
     /// Decodes the records; those of other heights serve the pool only.
-    fn read(&mut self, log: &[Record]) -> Option<Vec<CoreInput>> {
-        let mut inputs = Vec::new();
+    fn read(&mut self, log: &[Record]) -> Option<History> {
+        let mut history = History::default();
         for record in log {
+            let is_current = record.height() == self.host.height;
             match record {
-                Record::Body { height, id, block } => {
-                    if *height == self.host.height {
-                        self.host.bodies.name(*height, *id)?;
-                        self.host.bodies.fill(*height, *id, block.clone())?.logged = true;
-                    }
+                Record::Body { id, block, .. } if is_current => {
+                    let place = history.inputs.len();
+                    history.bodies.push((place, *id, block.clone()));
                 }
+                Record::Body { .. } => {}
                 Record::Input { bytes, .. } | Record::Own { bytes, .. } => {
                     let input = from_bytes(record.height(), bytes)?;
-                    if record.height() == self.host.height {
-                        inputs.push(input);
+                    if is_current {
+                        history.inputs.push(input);
                     } else {
                         self.remember(&input);
                     }
                 }
             }
         }
-        Some(inputs)
+        Some(history)
+    }
+
+    /// A block that was judged valid. There is room for it as there was before: those that a quorum
+    /// stands behind are known at this point of the log.
+    fn recall_body(&mut self, id: BlockId, block: Arc<[u8]>) {
+        let (height, bodies) = (self.host.height, &mut self.host.bodies);
+        if bodies.name(height, id).is_some()
+            && let Some(item) = bodies.fill(height, id, block)
+        {
+            item.logged = true;
+        }
     }
 
     fn remember(&mut self, input: &CoreInput) {

@@ -31,6 +31,8 @@ pub enum TimerKind {
     Body,
     /// A peer did not answer with a decided block.
     Sync,
+    /// Nothing is committed, so no second host with our key is at work.
+    Vigil,
 }
 
 /// One timer.

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use protocol::digest::{ChainId, Digest};
 use protocol::units::TimeMs;
@@ -163,6 +164,17 @@ impl HomeLock {
     #[must_use]
     pub const fn previous(&self) -> Option<&PreviousRun> {
         self.previous.as_ref()
+    }
+
+    /// How long before `now` the process before this one ended in good order. Nothing after a crash,
+    /// or if the machine was started since: the directory may have been somewhere else.
+    #[must_use]
+    pub fn stopped_ago(&self, now: TimeMs) -> Option<Duration> {
+        let previous = self.previous.as_ref()?;
+        let stopped = previous
+            .stopped
+            .filter(|_| previous.boot_id == self.boot_id)?;
+        now.0.checked_sub(stopped.0).map(Duration::from_millis)
     }
 
     /// This machine's present boot.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use protocol::digest::{ChainId, Digest};
 use protocol::keys::PublicKey;
@@ -92,6 +93,8 @@ pub struct Recovered {
     pub audit_intact: bool,
     /// How the process before this one ended.
     pub previous: Option<PreviousRun>,
+    /// How long ago that was, if it ended in good order and in this boot of the machine.
+    pub stopped_ago: Option<Duration>,
 }
 
 /// Why a home cannot be opened.
@@ -207,6 +210,7 @@ pub fn open(config: StorageConfig, lock: HomeLock) -> Result<(Storage, Recovered
         blocks: blocks_found,
         audit_intact,
         previous: lock.previous().cloned(),
+        stopped_ago: lock.stopped_ago(clock::wall()),
     };
     let shared = Arc::new(Shared::default());
     shared.set_anchor(audit.anchor());

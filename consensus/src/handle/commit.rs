@@ -38,6 +38,16 @@ impl Machine {
                 .halt(Halt::Invariant("the next set cannot agree on anything"));
         }
         self.host.committed = height;
+        self.count_for_vigil();
+    }
+
+    /// A peer's tip. A node that may not vote, or that is more than one height behind, is helped by
+    /// decided blocks alone and asks at once; one behind may be mere news and waits for a timeout.
+    pub(crate) fn on_status(&mut self, peer: &Peer, tip: Height) {
+        self.host.sync.hint(peer, tip);
+        if self.host.is_silent() || tip > self.host.height {
+            self.ask();
+        }
     }
 
     pub(crate) fn on_synced(

@@ -23,6 +23,7 @@ impl Machine {
             TimerKind::Pace => self.host.pace.is_due = true,
             TimerKind::Early(block) => self.release_held(block),
             TimerKind::Body => self.fetch_missing(),
+            TimerKind::Vigil => self.end_vigil(),
             TimerKind::Sync => {
                 self.host.sync.give_up();
                 self.ask();

@@ -1,7 +1,7 @@
 //! Crashes: the log is replayed, and no slot is signed twice (oracle O3 of the world).
 
-use consensus::{Effect, Halt, Machine, Record, SignMark, SignPoint};
-use protocol::units::{Height, Round};
+use consensus::{Effect, Halt, Machine, Record, SignMark};
+use protocol::units::Height;
 
 use crate::node::Node;
 use crate::world::{Faults, World};
@@ -107,38 +107,6 @@ fn log_cut_after_every_record_replays() {
         drop(machine.window());
         let _ = machine.step(consensus::Input::Durable(consensus::WalSeq(u64::MAX)));
     }
-}
-
-/// Goal: a sign-state above what the log leads to stops the machine before it signs.
-#[test]
-fn lost_log_refuses_to_sign() {
-    let mut node = node_with_log();
-    let point = SignPoint {
-        height: node.tip().next(),
-        round: Round(50),
-        step: consensus::Step::Precommit,
-    };
-    node.log.clear();
-    node.mark = Some(SignMark {
-        point,
-        digest: protocol::digest::Digest::ZERO,
-    });
-    let mut world = World::new(4, 3, Faults::default());
-    world.nodes[0].mark = node.mark.map(|mark| SignMark {
-        point: SignPoint {
-            height: Height(1),
-            ..mark.point
-        },
-        ..mark
-    });
-    world.boot_all();
-    world.run_for(5_000);
-    let halted = world.nodes[0].halted.clone();
-    assert!(
-        matches!(halted, Some(Halt::SignRefused { .. })),
-        "{halted:?}"
-    );
-    assert_eq!(halted.map(|h| h.exit_code()), Some(72));
 }
 
 /// Goal: a damaged record is noticed, not skipped.

@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) index: usize,
     pub(crate) role: Role,
     pub(crate) machine: Option<Machine>,
+    /// Whether it waits for a twin before it signs.
+    pub(crate) vigil: bool,
     pub(crate) life: u64,
     pub(crate) log: Vec<Record>,
     pub(crate) mark: Option<SignMark>,
@@ -40,6 +42,7 @@ impl Node {
             index,
             role: Role::Validator,
             machine: None,
+            vigil: false,
             life: 0,
             log: Vec::new(),
             mark: None,
@@ -74,7 +77,12 @@ impl Node {
     pub(crate) fn boot(&mut self, set: fn(Height) -> ValidatorSet) -> Vec<Effect> {
         self.life += 1;
         self.durable = WalSeq(0);
-        let (machine, effects) = Machine::boot(self.start_values(set)).unwrap();
+        let values = self.start_values(set);
+        let started = match self.vigil {
+            true => Machine::boot_after_vigil(values),
+            false => Machine::boot(values),
+        };
+        let (machine, effects) = started.unwrap();
         self.machine = Some(machine);
         effects
     }

@@ -84,6 +84,7 @@ fn an_orderly_stop_is_told_from_a_crash() {
     drop(lock);
     let lock = HomeLock::acquire(home.path()).unwrap();
     assert_eq!(lock.previous().unwrap().stopped, None);
+    assert_eq!(lock.stopped_ago(TimeMs(u64::MAX)), None, "after a crash");
     lock.release(TimeMs(1234)).unwrap();
     let lock = HomeLock::acquire(home.path()).unwrap();
     let previous = lock.previous().unwrap();
@@ -91,6 +92,19 @@ fn an_orderly_stop_is_told_from_a_crash() {
         (previous.stopped, previous.boot_id.as_str()),
         (Some(TimeMs(1234)), lock.boot_id())
     );
+    let second = std::time::Duration::from_secs(1);
+    assert_eq!(lock.stopped_ago(TimeMs(2234)), Some(second));
+    assert_eq!(lock.stopped_ago(TimeMs(1000)), None, "the clock went back");
+    drop(lock);
+    // The same lines from before the machine was started again.
+    fs::write(
+        home.path().join("run/lock"),
+        "pid=1\nboot=other\nstopped=1234\n",
+    )
+    .unwrap();
+    let lock = HomeLock::acquire(home.path()).unwrap();
+    assert_eq!(lock.previous().unwrap().stopped, Some(TimeMs(1234)));
+    assert_eq!(lock.stopped_ago(TimeMs(2234)), None);
 }
 
 #[test]
