@@ -6,3 +6,4 @@ pub(crate) mod boot;
 mod heard;
 pub(crate) mod metrics;
 pub(crate) mod publish;
+pub(crate) mod refetch;

@@ -205,6 +205,7 @@ pub fn start(mut parts: NodeParts) -> Result<NodeHandle, StartError> {
         effects,
         windows,
         publish,
+        lost: restored.lost,
         role,
     };
     run(

@@ -62,6 +62,15 @@ pub struct Tip {
     pub id: BlockId,
 }
 
+/// Heights that are missing between two that are held, or below the first or above the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The lowest missing height.
+    pub first: Height,
+    /// The highest missing height.
+    pub last: Height,
+}
+
 /// Why a block cannot be committed or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -329,6 +338,27 @@ impl BlockReader {
         run.take_while(|(expected, (height, _))| *expected == height.0)
             .last()
             .map_or(from, |(height, _)| Height(height))
+    }
+
+    /// What is missing from the first height through this one, in ascending order.
+    #[must_use]
+    pub fn gaps_through(&self, tip: Height) -> Vec<Gap> {
+        let index = self
+            .shared
+            .index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut gaps = Vec::new();
+        let mut first = Height::ZERO.next();
+        let held = index.range(first..=tip).map(|(&height, _)| height);
+        for height in held.chain([tip.next()]) {
+            if first < height {
+                let last = height.previous();
+                gaps.push(Gap { first, last });
+            }
+            first = height.next();
+        }
+        gaps
     }
 
     /// The id of the block at a height.

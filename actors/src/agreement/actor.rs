@@ -18,10 +18,10 @@ use protocol::codec::encode;
 use protocol::digest::{BlockId, ChainId, TxId, ValidatorId};
 use protocol::keys::{PublicKey, SecretKey};
 use protocol::limits::BLOCK_BYTES_MAX;
-use protocol::signed::{Signed, Verified};
+use protocol::signed::Verified;
 use protocol::tx::Tx;
 use protocol::units::{Height, Round};
-use protocol::vote::{CommitCertificate, RelayedCertificate};
+use protocol::vote::CommitCertificate;
 use storage::blocks::CommittedBlock;
 use storage::handle::StorageHandle;
 use storage::journal::Durability;
@@ -33,11 +33,12 @@ use crate::agreement::boot;
 use crate::agreement::heard::{self, Heard};
 use crate::agreement::metrics::ConsensusMetrics;
 use crate::agreement::publish::Publisher;
+use crate::agreement::refetch::Refetch;
 use crate::catalogue::{ConsensusMail, MempoolMail, NetworkMail};
 use crate::clock::{Timers, Wall};
 use crate::mailbox::{Outbox, Receive};
 use crate::supervisor::{Fatal, HaltReason, Supervisor};
-use crate::tamper::{Outgoing, TamperSwitch};
+use crate::tamper::TamperSwitch;
 use crate::wiring::TimerKey;
 
 /// What the consensus actor is made of.
@@ -52,6 +53,7 @@ pub(crate) struct ConsensusParts {
     pub(crate) network: Outbox<NetworkMail>,
     pub(crate) publisher: Publisher,
     pub(crate) window: watch::Sender<Arc<Window>>,
+    pub(crate) refetch: Refetch,
     pub(crate) timers: Timers<TimerKey>,
     pub(crate) wall: Wall,
     pub(crate) tamper: TamperSwitch,
@@ -258,7 +260,8 @@ impl ConsensusActor {
             }
             return;
         }
-        let Some(message) = self.outgoing(message) else {
+        let session = self.parts.session.as_deref();
+        let Some(message) = heard::sealed(message, session, &self.parts.chain) else {
             return;
         };
         let messages = match self.parts.tamper.at(self.machine.height()) {
@@ -268,26 +271,6 @@ impl ConsensusActor {
         for message in messages {
             self.parts.network.tell(NetworkMail::Broadcast(message));
         }
-    }
-
-    /// Certificates travel under the relaying validator's session key.
-    fn outgoing(&self, message: consensus::Outgoing) -> Option<Outgoing> {
-        Some(match message {
-            consensus::Outgoing::Vote(vote) => Outgoing::Vote(vote),
-            consensus::Outgoing::Proposal(proposal, block) => Outgoing::Proposal {
-                proposal,
-                block: block.unwrap_or_default(),
-            },
-            consensus::Outgoing::Certificate(certificate) => {
-                let session = self.parts.session.as_ref()?;
-                let signer = session.public();
-                let relayed = RelayedCertificate {
-                    certificate,
-                    signer,
-                };
-                Outgoing::Certificate(Signed::sign(relayed, session, &self.parts.chain))
-            }
-        })
     }
 
     fn freeze(&self, conflict: &consensus::effect::Conflict) {
@@ -363,6 +346,7 @@ impl ConsensusActor {
         };
         let applied = &tried.applied;
         self.bench.advance(applied.state.clone());
+        self.parts.refetch.ask();
         let ids: Vec<TxId> = applied.outcomes.iter().map(|outcome| outcome.id).collect();
         self.parts
             .metrics
@@ -391,6 +375,9 @@ impl ConsensusActor {
     }
 
     fn heard(&mut self, event: ConsensusEvent) {
+        let Some(event) = self.parts.refetch.heard(event, self.bench.state()) else {
+            return;
+        };
         let Heard { inputs, liar } = heard::inputs(event);
         if let Some(peer) = liar {
             let offence = Offence::LyingBlock;

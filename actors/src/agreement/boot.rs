@@ -14,6 +14,7 @@ use protocol::genesis::Genesis;
 use protocol::units::Height;
 use protocol::validators::ValidatorSet;
 use protocol::vote::CommitCertificate;
+use storage::blocks::Tip;
 use storage::handle::StorageHandle;
 use storage::kv::StoreError;
 use storage::open::Recovered;
@@ -22,6 +23,7 @@ use storage::sign::floor::{Floor, Step as StoredStep};
 use storage::state::{EVENT_HEIGHTS, StateCommit, StateImage, StateMeta};
 use storage::wal::WalEntry;
 
+use crate::agreement::refetch::Lost;
 use crate::feed::HeightEvents;
 use crate::snapshot::Snapshot;
 use crate::supervisor::{Fatal, HaltReason};
@@ -34,6 +36,8 @@ const SETS_BACK: u64 = 128;
 pub(crate) struct Restored {
     pub(crate) snapshot: Snapshot,
     pub(crate) history: Vec<HeightEvents>,
+    /// Committed blocks whose records were lost.
+    pub(crate) lost: Lost,
 }
 
 fn diverged(detail: impl Into<String>) -> Fatal {
@@ -60,41 +64,57 @@ fn wait<T: Send + 'static>(
     outcome.map_err(|error| broken(error.to_string()))
 }
 
-/// Loads the state and applies every block that it does not contain yet.
+/// Loads the state and applies every block that it does not contain yet. A state that is whole stays,
+/// even where the block log lost records: those are fetched again from peers.
 pub(crate) fn restore(
     genesis: &Genesis,
     storage: &StorageHandle,
     recovered: &Recovered,
 ) -> Result<Restored, Fatal> {
-    let tip = recovered.tip.map_or(Height::ZERO, |tip| tip.height);
-    let loaded = load(genesis, &recovered.state).filter(|state| state.height() <= tip);
-    let replayed = match loaded {
-        Some(state) => replay(storage, state, tip),
-        None => Err(diverged("no state")),
-    };
-    let state = match replayed {
-        Ok(state) => state,
-        Err(error) => {
+    let loaded = load(genesis, &recovered.state).filter(|state| agrees(storage, state));
+    let state = match loaded.map(|state| replay(storage, state)) {
+        Some(Ok(state)) => state,
+        Some(Err(error)) if error.reason != HaltReason::Divergence => return Err(error),
+        found => {
             if recovered.state.meta.is_some() {
-                tracing::warn!(detail = %error.detail, "state_rebuilt");
+                let detail = found.and_then(Result::err).map(|error| error.detail);
+                tracing::warn!(
+                    detail = detail.as_deref().unwrap_or("wrong root"),
+                    "state_rebuilt"
+                );
                 wait(|reply| storage.reset_state(reply))?;
             }
-            replay(storage, begin(genesis, storage)?, tip)?
+            replay(storage, begin(genesis, storage)?)?
         }
     };
-    let (header, certificate) = head_of(storage, tip)?;
+    let (header, certificate) = head_of(storage, state.height())?;
     if state.height() > Height::ZERO
-        && header.is_none_or(|header| header.id() != state.head().block)
+        && header.is_some_and(|header| header.id() != state.head().block)
     {
         return Err(diverged(format!(
-            "block log and state differ at height {tip}"
+            "block log and state differ at height {}",
+            state.height()
         )));
     }
-    let history = history(storage, tip);
+    let head = state.head();
+    let (height, id) = (head.height, head.block);
+    let lost = Lost::new(storage.blocks(), Tip { height, id });
+    if lost.missing() > 0 {
+        tracing::warn!(blocks = lost.missing(), tip = %state.height(), "blocks_missing");
+    }
+    let history = history(storage, state.height());
     Ok(Restored {
         snapshot: Snapshot::new(state, header, certificate),
         history,
+        lost,
     })
+}
+
+/// Whether the block log, where it holds the state's block, holds the same one.
+fn agrees(storage: &StorageHandle, state: &State) -> bool {
+    let head = state.head();
+    let held = storage.blocks().id(head.height);
+    held.is_none_or(|held| held == head.block)
 }
 
 /// The state on disk, if its leaves give the root that was noted with them.
@@ -127,7 +147,10 @@ fn begin(genesis: &Genesis, storage: &StorageHandle) -> Result<State, Fatal> {
     Ok(state)
 }
 
-fn replay(storage: &StorageHandle, mut state: State, tip: Height) -> Result<State, Fatal> {
+/// Applies the blocks that follow without a hole. What lies beyond one comes from peers, as any block
+/// does: by its certificate.
+fn replay(storage: &StorageHandle, mut state: State) -> Result<State, Fatal> {
+    let tip = storage.blocks().contiguous_after(state.height());
     while state.height() < tip {
         let height = state.height().next();
         let stored = storage
@@ -178,15 +201,15 @@ type Head = (
     Option<Arc<CommitCertificate>>,
 );
 
+/// What is known of the last block; nothing if its record was lost.
 fn head_of(storage: &StorageHandle, tip: Height) -> Result<Head, Fatal> {
-    if tip == Height::ZERO {
-        return Ok((None, None));
-    }
     let stored = storage
         .blocks()
         .block(tip)
         .map_err(|error| broken(error.to_string()))?;
-    let stored = stored.ok_or_else(|| broken(format!("block {tip} is missing")))?;
+    let Some(stored) = stored else {
+        return Ok((None, None));
+    };
     let block = Block::from_bytes(&stored.block).map_err(|error| broken(error.to_string()))?;
     let certificate: CommitCertificate =
         decode_canonical(&stored.certificate).map_err(|error| broken(error.to_string()))?;

@@ -4,11 +4,15 @@ use consensus::{Input, Peer, Received};
 use net::{ConsensusEvent, DecidedBlock, PeerId};
 use protocol::block::{HEADER_BYTES, Header};
 use protocol::codec::decode_canonical;
-use protocol::digest::{BlockId, Tag, th};
+use protocol::digest::{BlockId, ChainId, Tag, th};
+use protocol::keys::SecretKey;
+use protocol::signed::Signed;
 use protocol::units::{Height, Round};
-use protocol::vote::CommitCertificate;
+use protocol::vote::{CommitCertificate, RelayedCertificate};
 use storage::exit::ExitKind;
 use storage::request::JournalError;
+
+use crate::tamper::Outgoing;
 
 /// Inputs for the machine, and who sent bytes that are not what they claim to be.
 #[derive(Debug, Default)]
@@ -127,6 +131,30 @@ pub(super) fn place_of(message: &consensus::Outgoing) -> (Height, Round) {
             (certificate.height(), certificate.round())
         }
     }
+}
+
+/// A message as it travels: certificates under the relaying validator's session key.
+pub(super) fn sealed(
+    message: consensus::Outgoing,
+    session: Option<&SecretKey>,
+    chain: &ChainId,
+) -> Option<Outgoing> {
+    Some(match message {
+        consensus::Outgoing::Vote(vote) => Outgoing::Vote(vote),
+        consensus::Outgoing::Proposal(proposal, block) => Outgoing::Proposal {
+            proposal,
+            block: block.unwrap_or_default(),
+        },
+        consensus::Outgoing::Certificate(certificate) => {
+            let session = session?;
+            let signer = session.public();
+            let relayed = RelayedCertificate {
+                certificate,
+                signer,
+            };
+            Outgoing::Certificate(Signed::sign(relayed, session, chain))
+        }
+    })
 }
 
 /// For the halt file.

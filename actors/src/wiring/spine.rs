@@ -12,6 +12,7 @@ use super::shared::Shared;
 use crate::agreement::actor::{ConsensusActor, ConsensusParts};
 use crate::agreement::blocks::Bench;
 use crate::agreement::publish::Publisher;
+use crate::agreement::refetch::{Lost, Refetch};
 use crate::clock::Wall;
 use crate::mempool::actor::MempoolActor;
 use crate::network::PublicBlobs;
@@ -26,6 +27,7 @@ pub(super) struct Core {
     pub(super) effects: Vec<Effect>,
     pub(super) windows: watch::Sender<Arc<Window>>,
     pub(super) publish: watch::Sender<Arc<Snapshot>>,
+    pub(super) lost: Lost,
     pub(super) role: Role,
 }
 
@@ -128,6 +130,7 @@ pub(super) fn consensus(shared: &Shared, core: Core) -> ConsensusActor {
             evidence: bells.evidence.clone(),
         },
         window: core.windows,
+        refetch: Refetch::new(core.lost, shared.storage.clone(), bells.network.clone()),
         timers: shared.timers.clone(),
         wall: shared.wall.clone(),
         tamper: shared.tamper.clone(),

@@ -47,7 +47,11 @@ fn follow(history: &History, source: &Source) -> Result<()> {
     loop {
         let newest = *heights.borrow_and_update();
         while state.height() < newest {
-            state = step(history, source, state)?;
+            // A block whose record was lost comes back from a peer: then the books go on.
+            let Some(stored) = history.block(state.height().next()) else {
+                break;
+            };
+            state = step(history, source, state, &stored)?;
         }
         if waiting.block_on(heights.changed()).is_err() {
             return Ok(());
@@ -56,18 +60,15 @@ fn follow(history: &History, source: &Source) -> Result<()> {
 }
 
 /// Enters the height after this state and returns the state after it.
-fn step(history: &History, source: &Source, state: State) -> Result<State> {
+fn step(history: &History, source: &Source, state: State, stored: &Stored) -> Result<State> {
     let height = state.height().next();
-    let stored = history
-        .block(height)
-        .with_context(|| format!("block {height} is not in the log"))?;
     let known = source.feed.at(height).map(|entry| entry.events);
     let (next, events) = match (snapshot_of(source, height), known) {
         (Some(next), Some(events)) => (next, events),
-        _ => apply(&state, &stored)?,
+        _ => apply(&state, stored)?,
     };
     history.enter(Entry {
-        stored: &stored,
+        stored,
         events: &events,
         before: state,
         after: &next,

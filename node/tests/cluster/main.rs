@@ -15,4 +15,5 @@ mod commits;
 mod crash;
 mod jobs;
 mod leftovers;
+mod recovery;
 mod rehearsal;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use protocol::units::Height;
 use storage::StorageHandle;
-use storage::blocks::{BlockError, CommittedBlock};
+use storage::blocks::{BlockError, CommittedBlock, Gap};
 
 use crate::scene::{block, config, init_sign_state, open_with, reply, state};
 
@@ -48,6 +48,18 @@ fn a_damaged_segment_is_refetched_by_height() {
     let lowest = handle.blocks().lowest().unwrap();
     assert!(lowest > Height(1) && lowest < Height(LAST));
     assert_eq!(handle.blocks().contiguous_after(Height(0)), Height(0));
+    let (first, last) = (Height(1), lowest.previous());
+    assert_eq!(
+        handle.blocks().gaps_through(Height(LAST)),
+        [Gap { first, last }]
+    );
+    // Above the last block is a gap, too, if the state is further than the log.
+    let (first, last) = (Height(LAST + 1), Height(LAST + 2));
+    let above = Gap { first, last };
+    assert_eq!(
+        handle.blocks().gaps_through(Height(LAST + 2)).last(),
+        Some(&above)
+    );
     // The log alone takes the block back: the state has passed it long ago.
     for height in 1..lowest.0 {
         let (answer, outcome) = reply();
@@ -55,6 +67,7 @@ fn a_damaged_segment_is_refetched_by_height() {
         outcome.recv().unwrap().unwrap();
     }
     assert_eq!(handle.blocks().contiguous_after(Height(0)), Height(LAST));
+    assert_eq!(handle.blocks().gaps_through(Height(LAST)), []);
     storage.close().unwrap();
     let (storage, recovered) = open_with(config(home.path()), home.path()).unwrap();
     assert!(recovered.blocks.set_aside.is_empty());
