@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod kdf;
 pub(crate) mod keystore;
 pub(crate) mod password;
+pub(crate) mod sign_file;
 
 use std::fmt;
 

@@ -109,7 +109,10 @@ registry! {
     "receipt.not_ended" 409 Unavailable "The job has not ended yet" "palisade job watch JOB";
     "sandbox.attack_succeeded" 500 False "An attack was not stopped" "Do not run jobs on this host; palisade doctor --sandbox.";
     "sandbox.tier_too_low" 503 False "The sandbox lacks a layer" "palisade doctor --sandbox";
+    "sign_state.exists" 409 SignState "There is a sign-state already" "It is never overwritten: palisade sign-state show, or palisade sign-state import FILE to raise it.";
+    "sign_state.malformed" 422 Refused "This is no exported sign-state" "Export it again on the key's former host: palisade sign-state export --to FILE.";
     "sign_state.missing" 409 SignState "A consensus key without its sign-state" "palisade sign-state init --floor HEIGHT, if no other copy ever signed above it.";
+    "sign_state.other_key" 409 SignState "The sign-state is of another consensus key" "palisade keys list and palisade sign-state show name the keys; nothing was changed.";
     "storage.failed" 500 Storage "A durable write failed" "Free space, check the disk, start again.";
     "testnet.config" 422 Config "The manifest or a flag is wrong" "See the message.";
     "testnet.false" 422 False "What was claimed is false" "palisade testnet status and palisade testnet logs show the net.";

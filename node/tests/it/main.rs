@@ -13,6 +13,7 @@ mod nets_for_containers;
 mod node;
 mod references_out_of_date;
 mod requests_malformed;
+mod sign_state_moved;
 mod wrong_chain;
 
 use std::path::Path;

@@ -133,8 +133,14 @@ impl<'a> StoppedSignState<'a> {
             });
         }
         let dir = self.data.join(SIGN_STATE);
+        // Nothing is written before everything here has been found to belong together.
+        let slots = match read_slots(self.layer.as_ref(), &dir) {
+            Err(SignStateError::Missing { .. }) => Vec::new(),
+            other => other?,
+        };
+        check_identity(&slots, self.identity)?;
         let (commits_added, conflicts) = self.import_commits(&dir, &import.commits)?;
-        let point = self.import_floor(&dir, import.point)?;
+        let point = self.import_floor(&dir, &slots, import.point)?;
         Ok(Imported {
             point,
             commits_added,
@@ -164,17 +170,17 @@ impl<'a> StoppedSignState<'a> {
         Ok((added, conflicts))
     }
 
-    fn import_floor(&self, dir: &Path, point: SignPoint) -> Result<SignPoint, SignStateError> {
+    fn import_floor(
+        &self,
+        dir: &Path,
+        slots: &[(usize, Slot)],
+        point: SignPoint,
+    ) -> Result<SignPoint, SignStateError> {
         let layer = self.layer.as_ref();
         let imported = Floor {
             point,
             sign_bytes: None,
         };
-        let slots = match read_slots(layer, dir) {
-            Err(SignStateError::Missing { .. }) => Vec::new(),
-            other => other?,
-        };
-        check_identity(&slots, self.identity)?;
         let floor = slots
             .iter()
             .fold(imported, |floor, (_, slot)| floor.max(slot.floor));
