@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use protocol::limits::STATE_VALUE_BYTES_MAX;
 
@@ -53,10 +54,12 @@ pub enum StoreError {
         found: u64,
     },
     /// Reading, syncing or renaming files failed.
-    #[error("{action} state: {source}")]
+    #[error("{action} {}: {source}", .path.display())]
     Io {
         /// What was being done.
         action: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -66,6 +69,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether there was no room. The database is whole then, and stays where it is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if [StorageFull, QuotaExceeded].contains(&source.kind()))
+    }
+
     /// How this ends the process; `None` if only the request is at fault.
     #[must_use]
     pub const fn exit(&self) -> Option<ExitKind> {

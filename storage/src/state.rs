@@ -123,6 +123,7 @@ impl StateStore {
     ) -> Result<(Self, StateImage, Option<RebuildCause>), StoreError> {
         match Self::open_and_scan(dir, backend) {
             Ok((store, image)) => Ok((store, image, None)),
+            Err(error) if error.is_full() => Err(error),
             Err(error) => {
                 let cause = match error {
                     StoreError::Panicked(_) => RebuildCause::Panic,
@@ -319,7 +320,14 @@ fn put_notes(batch: &mut Batch, notes: &BTreeMap<ActorId, Height>) -> Result<(),
 
 /// Renames `dir` to `dir.bad-<n>` with the next free number, and keeps the three newest.
 fn put_aside(dir: &Path) -> Result<(), StoreError> {
-    let failed = |action| move |source| StoreError::Io { action, source };
+    let failed = |action| {
+        let path = dir.to_path_buf();
+        move |source| StoreError::Io {
+            action,
+            path,
+            source,
+        }
+    };
     if !dir.exists() {
         return Ok(());
     }

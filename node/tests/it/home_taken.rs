@@ -41,19 +41,36 @@ fn a_second_process_is_refused_by_the_first_ones_pid() {
 #[test]
 fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let address = taken.local_addr().unwrap();
     let dir = tempfile::tempdir().unwrap();
     make_home(dir.path());
-    let output = palisade(dir.path())
-        .args(["--home", "net/nodes/alice", "node", "run"])
-        .env("PALISADE__API__LISTEN", &address)
-        .output()
-        .unwrap();
-    let problem = refused(&output, "port.taken", 4);
-    assert!(
-        problem["detail"].as_str().unwrap().contains(&address),
-        "{problem}"
-    );
+    let run = |listen: &str| {
+        let mut command = palisade(dir.path());
+        command.args(["--home", "net/nodes/alice", "node", "run"]);
+        for section in ["API", "METRICS"] {
+            let variable = format!("PALISADE__{section}__LISTEN");
+            let free = "127.0.0.1:0".to_owned();
+            let address = if section == listen {
+                address.to_string()
+            } else {
+                free
+            };
+            command.env(variable, address);
+        }
+        command.output().unwrap()
+    };
+    let named = |listen: &str| {
+        let problem = refused(&run(listen), "port.taken", 4);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(&address.port().to_string()), "{problem}");
+    };
+    named("API");
+    named("METRICS");
+    let file = home(dir.path()).join("node.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let peer = format!("/ip4/127.0.0.1/tcp/{}", address.port());
+    std::fs::write(&file, text.replace("/ip4/127.0.0.1/tcp/0", &peer)).unwrap();
+    named("NET");
 }
 
 #[test]

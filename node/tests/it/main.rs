@@ -6,6 +6,7 @@ mod alerts_that_never_fire;
 mod asked_for_help;
 mod configuration_misspelt;
 mod containers_unsealed;
+mod disk_full;
 mod home_taken;
 mod hosts_unfit;
 mod keys_readable_by_others;

@@ -31,12 +31,20 @@ pub struct SledKv {
     path: PathBuf,
 }
 
-fn io_error(action: &'static str) -> impl FnOnce(io::Error) -> StoreError {
-    move |source| StoreError::Io { action, source }
+fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
+    move |source| StoreError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
-fn database(error: &::sled::Error) -> StoreError {
-    StoreError::Database(error.to_string())
+/// What the system said stays what it is: a full disk is no damaged database.
+fn database(path: &Path) -> impl FnOnce(::sled::Error) -> StoreError + '_ {
+    move |error| match error {
+        ::sled::Error::Io(source) => io_error("use", path)(source),
+        other => StoreError::Database(format!("{}: {other}", path.display())),
+    }
 }
 
 impl SledKv {
@@ -50,10 +58,10 @@ impl SledKv {
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(None)
             .mode(::sled::Mode::LowSpace);
-        let db = guarded(|| config.open())?.map_err(|error| database(&error))?;
+        let db = guarded(|| config.open())?.map_err(database(dir))?;
         let path = dir.join(FILE);
-        let second = File::open(&path).map_err(io_error("open"))?;
-        let inode = second.metadata().map_err(io_error("inspect"))?.ino();
+        let second = File::open(&path).map_err(io_error("open", &path))?;
+        let inode = second.metadata().map_err(io_error("inspect", &path))?.ino();
         let kv = Self {
             db: Some(db),
             second,
@@ -65,11 +73,13 @@ impl SledKv {
     }
 
     fn make_names_durable(&self, dir: &Path) -> Result<(), StoreError> {
-        self.second.sync_all().map_err(io_error("sync"))?;
+        self.second
+            .sync_all()
+            .map_err(io_error("sync", &self.path))?;
         for dir in [Some(dir), dir.parent()].into_iter().flatten() {
             File::open(dir)
                 .and_then(|dir| dir.sync_all())
-                .map_err(io_error("sync"))?;
+                .map_err(io_error("sync", dir))?;
         }
         Ok(())
     }
@@ -82,7 +92,7 @@ impl SledKv {
 
     fn check_inode(&self) -> Result<(), StoreError> {
         let found = std::fs::metadata(&self.path)
-            .map_err(io_error("inspect"))?
+            .map_err(io_error("inspect", &self.path))?
             .ino();
         if found != self.inode {
             return Err(StoreError::Replaced {
@@ -96,7 +106,7 @@ impl SledKv {
 
 impl Kv for SledKv {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.db()?.get(key).map_err(|error| database(&error))?;
+        let value = self.db()?.get(key).map_err(database(&self.path))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -106,7 +116,7 @@ impl Kv for SledKv {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Flow,
     ) -> Result<(), StoreError> {
         for pair in self.db()?.scan_prefix(prefix) {
-            let (key, value) = pair.map_err(|error| database(&error))?;
+            let (key, value) = pair.map_err(database(&self.path))?;
             if visit(&key, &value).is_break() {
                 break;
             }
@@ -124,10 +134,12 @@ impl Kv for SledKv {
         }
         self.db()?
             .apply_batch(changes)
-            .map_err(|error| database(&error))?;
-        self.db()?.flush().map_err(|error| database(&error))?;
+            .map_err(database(&self.path))?;
+        self.db()?.flush().map_err(database(&self.path))?;
         self.check_inode()?;
-        self.second.sync_data().map_err(io_error("sync"))
+        self.second
+            .sync_data()
+            .map_err(io_error("sync", &self.path))
     }
 }
 
