@@ -225,6 +225,10 @@ pub struct InitArgs {
     /// If the folder holds a net already, leave it as it is and say so.
     #[arg(long)]
     pub if_missing: bool,
+    /// Header time before height 1, in milliseconds since 1970: now by default. With --keys dev the
+    /// same value gives the same genesis.
+    #[arg(long)]
+    pub genesis_time_ms: Option<u64>,
 }
 
 /// Where node keys come from.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use protocol::units::TimeMs;
+
 /// A moment by which something must have happened.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Instant);
@@ -51,6 +53,12 @@ impl Stopwatch {
     pub fn seconds(&self) -> f64 {
         self.elapsed().as_secs_f64()
     }
+}
+
+/// The wall clock, as nodes read it.
+#[must_use]
+pub fn wall() -> TimeMs {
+    actors::clock::Wall::default().now()
 }
 
 /// Asks again every quarter of a second until there is an answer or the time is over.

@@ -1,6 +1,7 @@
 //! `testnet init`.
 
 use anyhow::Result;
+use protocol::units::TimeMs;
 
 use super::print;
 use crate::cli::{Context, InitArgs, KeysFrom};
@@ -59,6 +60,7 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
         },
         fund: &[],
         client: args.client.as_deref(),
+        genesis_time: args.genesis_time_ms.map_or_else(crate::clock::wall, TimeMs),
         api_port: None,
         metrics_port: None,
     };

@@ -80,6 +80,7 @@ fn fresh(name: &str, manifest: &Manifest, context: &Context<'_>) -> Result<Net> 
         addresses: Addresses::Slot(slot.number()),
         fund: &[],
         client: None,
+        genesis_time: crate::clock::wall(),
         api_port: None,
         metrics_port: None,
     };

@@ -98,6 +98,7 @@ fn create(
         addresses: Addresses::Slot(slot.number()),
         fund: &fund,
         client: None,
+        genesis_time: crate::clock::wall(),
         api_port: args.api_port,
         metrics_port: args.metrics_port,
     };

@@ -175,6 +175,7 @@ impl DemoCommand {
             addresses: Addresses::Slot(slot.number()),
             fund: &[],
             client: None,
+            genesis_time: crate::clock::wall(),
             api_port: None,
             metrics_port: None,
         };
