@@ -55,7 +55,7 @@ fn power_cut_of_all_goes_on() {
     }
 }
 
-fn floor(log: &[Record]) -> Option<SignMark> {
+pub(crate) fn floor(log: &[Record]) -> Option<SignMark> {
     let marks = log.iter().filter_map(|r| match r {
         Record::Own { mark, .. } => Some(*mark),
         _ => None,

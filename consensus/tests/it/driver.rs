@@ -38,7 +38,7 @@ impl World {
                 seq,
             } => {
                 self.nodes[node].unsynced.push((seq, records, sign_mark));
-                let delay = 1 + self.draw(8);
+                let delay = 1 + self.draw(self.faults.disk_ms);
                 self.local(node, delay, Local::Durable(seq));
             }
             Effect::Broadcast {

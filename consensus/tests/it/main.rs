@@ -14,6 +14,7 @@ mod followers;
 mod heights;
 mod locked;
 mod node;
+mod properties;
 mod refusals;
 mod set_change;
 mod vigils;

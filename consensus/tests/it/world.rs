@@ -62,6 +62,8 @@ pub(crate) struct Faults {
     /// Requests for decided blocks that the driver swallows: the naive rule "only from two behind".
     pub(crate) swallow_ask: fn(gap: u64) -> bool,
     pub(crate) set: fn(Height) -> ValidatorSet,
+    /// A batch is durable after less than this many milliseconds.
+    pub(crate) disk_ms: u64,
 }
 
 impl Default for Faults {
@@ -72,6 +74,7 @@ impl Default for Faults {
             early_by_ms: |_, _, _| 0,
             swallow_ask: |_| false,
             set: |_| members(4),
+            disk_ms: 8,
         }
     }
 }
