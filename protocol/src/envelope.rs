@@ -305,7 +305,7 @@ impl EnvelopeHeader {
             _ => return Err(EnvelopeError::Magic),
         };
         let signer: [u8; 33] = array(bytes, 8)?;
-        if !matches!(signer.first(), Some(2 | 3)) {
+        if !PublicKey::has_prefix(&signer) {
             return Err(EnvelopeError::Signer(KeyError::PublicKey));
         }
         let max = kind.payload_bytes_max();

@@ -14,6 +14,9 @@ use thiserror::Error;
 
 use crate::digest::{Address, Digest, Tag, th};
 
+#[cfg(feature = "simulated")]
+pub mod simulated;
+
 /// Why bytes are not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -44,6 +47,10 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::PublicKey`] if they are not.
     pub fn from_bytes(bytes: [u8; 33]) -> Result<Self, KeyError> {
+        #[cfg(feature = "simulated")]
+        if simulated::is_key(&bytes) {
+            return Ok(Self(bytes));
+        }
         VerifyingKey::from_sec1_bytes(&bytes).map_err(|_| KeyError::PublicKey)?;
         Ok(Self(bytes))
     }
@@ -54,6 +61,15 @@ impl PublicKey {
     /// [`KeyError::PublicKey`] if the length or the point is wrong.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, KeyError> {
         Self::from_bytes(bytes.try_into().map_err(|_| KeyError::PublicKey)?)
+    }
+
+    /// Whether the first byte is one that a key may start with: cheap, and no proof that it is one.
+    pub(crate) fn has_prefix(bytes: &[u8; 33]) -> bool {
+        #[cfg(feature = "simulated")]
+        if simulated::is_key(bytes) {
+            return true;
+        }
+        matches!(bytes.first(), Some(2 | 3))
     }
 
     /// The compressed form.
@@ -67,6 +83,10 @@ impl PublicKey {
     /// # Errors
     /// [`BadSignature`].
     pub fn verify(&self, digest: &Digest, signature: &Signature) -> Result<(), BadSignature> {
+        #[cfg(feature = "simulated")]
+        if simulated::is_key(&self.0) {
+            return simulated::verify(self, digest, signature);
+        }
         let key = VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| BadSignature)?;
         let raw = RawSignature::from_slice(&signature.0).map_err(|_| BadSignature)?;
         if raw.normalize_s() != raw {
@@ -155,7 +175,13 @@ impl fmt::Debug for Signature {
 }
 
 /// A secret scalar. Wiped on drop by `k256`; neither `Clone` nor `Debug`.
-pub struct SecretKey(SigningKey);
+pub struct SecretKey(Secret);
+
+enum Secret {
+    Curve(SigningKey),
+    #[cfg(feature = "simulated")]
+    Simulated(PublicKey),
+}
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -170,20 +196,30 @@ impl SecretKey {
     /// [`KeyError::SecretKey`] if zero or too large.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         SigningKey::from_slice(bytes)
-            .map(Self)
+            .map(|key| Self(Secret::Curve(key)))
             .map_err(|_| KeyError::SecretKey)
     }
 
-    /// The scalar's bytes, for the keystore that encrypts it. Wiped when dropped.
+    /// The scalar's bytes, for the keystore that encrypts it. Wiped when dropped. A simulated key
+    /// has none: zeroes, which are no key.
     #[must_use]
     pub fn expose(&self) -> zeroize::Zeroizing<[u8; 32]> {
-        zeroize::Zeroizing::new(self.0.to_bytes().into())
+        zeroize::Zeroizing::new(match &self.0 {
+            Secret::Curve(key) => key.to_bytes().into(),
+            #[cfg(feature = "simulated")]
+            Secret::Simulated(_) => [0; 32],
+        })
     }
 
     /// The matching public key.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        let point = self.0.verifying_key().to_sec1_point(true);
+        let key = match &self.0 {
+            Secret::Curve(key) => key,
+            #[cfg(feature = "simulated")]
+            Secret::Simulated(public) => return *public,
+        };
+        let point = key.verifying_key().to_sec1_point(true);
         let mut bytes = [0; 33];
         for (to, from) in bytes.iter_mut().zip(point.as_bytes()) {
             *to = *from;
@@ -194,7 +230,12 @@ impl SecretKey {
     /// Signs a digest: the same key and digest always give the same bytes (RFC 6979).
     #[must_use]
     pub fn sign(&self, digest: &Digest) -> Signature {
-        match self.0.sign_prehash(digest.as_bytes()) {
+        let key = match &self.0 {
+            Secret::Curve(key) => key,
+            #[cfg(feature = "simulated")]
+            Secret::Simulated(public) => return simulated::sign(public, digest),
+        };
+        match key.sign_prehash(digest.as_bytes()) {
             Ok::<RawSignature, _>(signature) => {
                 Signature(signature.normalize_s().to_bytes().into())
             }
