@@ -161,13 +161,19 @@ pub struct BlocksOpening {
     pub set_aside: Vec<PathBuf>,
 }
 
+/// What the headers of a chain's block log say.
+#[must_use]
+pub const fn identity(chain: ChainId) -> Identity {
+    Identity {
+        kind: FileKind::Blocks,
+        genesis: chain.0,
+        payload_bytes_max: BLOCK_RECORD_BYTES_MAX,
+    }
+}
+
 pub(crate) fn log_config(dir: &Path, chain: ChainId, segment_bytes: u64) -> LogConfig {
     LogConfig {
-        identity: Identity {
-            kind: FileKind::Blocks,
-            genesis: chain.0,
-            payload_bytes_max: BLOCK_RECORD_BYTES_MAX,
-        },
+        identity: identity(chain),
         dir: dir.to_path_buf(),
         segment_bytes,
         on_damage: OnDamage::SetAside,
@@ -187,28 +193,34 @@ pub(crate) fn decode_prefix(payload: &[u8]) -> Option<Tip> {
     })
 }
 
-fn encode(block: &CommittedBlock) -> Vec<u8> {
-    let length = u32::try_from(block.block.len()).unwrap_or(u32::MAX);
-    let bytes = PREFIX_BYTES + block.block.len() + block.certificate.len();
-    let mut out = Vec::with_capacity(bytes);
-    out.extend_from_slice(&block.height.0.to_be_bytes());
-    out.extend_from_slice(block.id.as_bytes());
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(&block.block);
-    out.extend_from_slice(&block.certificate);
-    out
-}
+impl CommittedBlock {
+    /// The payload of its record; [`CommittedBlock::decode`] reads it back.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let length = u32::try_from(self.block.len()).unwrap_or(u32::MAX);
+        let bytes = PREFIX_BYTES + self.block.len() + self.certificate.len();
+        let mut out = Vec::with_capacity(bytes);
+        out.extend_from_slice(&self.height.0.to_be_bytes());
+        out.extend_from_slice(self.id.as_bytes());
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(&self.block);
+        out.extend_from_slice(&self.certificate);
+        out
+    }
 
-fn decode(payload: &[u8]) -> Option<CommittedBlock> {
-    let Tip { height, id } = decode_prefix(payload)?;
-    let length = usize::try_from(u32::from_be_bytes(array(payload, 40)?)).ok()?;
-    let (block, certificate) = payload.get(PREFIX_BYTES..)?.split_at_checked(length)?;
-    Some(CommittedBlock {
-        height,
-        id,
-        block: block.to_vec(),
-        certificate: certificate.to_vec(),
-    })
+    /// Reads a block back from a record's payload.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let Tip { height, id } = decode_prefix(payload)?;
+        let length = usize::try_from(u32::from_be_bytes(array(payload, 40)?)).ok()?;
+        let (block, certificate) = payload.get(PREFIX_BYTES..)?.split_at_checked(length)?;
+        Some(Self {
+            height,
+            id,
+            block: block.to_vec(),
+            certificate: certificate.to_vec(),
+        })
+    }
 }
 
 impl BlockLog {
@@ -272,7 +284,7 @@ impl BlockLog {
                 offered,
             });
         }
-        let (_, at) = self.log.append(RECORD_BLOCK, &encode(block))?;
+        let (_, at) = self.log.append(RECORD_BLOCK, &block.encode())?;
         self.pending.push((height, Entry { at, id: block.id }));
         Ok(())
     }
@@ -379,7 +391,7 @@ impl BlockReader {
             .read(entry.at)
             .map_err(|source| BlockError::Io { height, source })?;
         let record = decode_record(&bytes, 0, self.shared.config.identity.payload_bytes_max);
-        let block = record.and_then(|record| decode(record.payload));
+        let block = record.and_then(|record| CommittedBlock::decode(record.payload));
         match block {
             Some(block) if block.height == height && block.id == entry.id => Ok(Some(block)),
             _ => Err(BlockError::Damaged { height }),

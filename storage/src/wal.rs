@@ -88,7 +88,9 @@ impl WalEntry {
         }
     }
 
-    const fn kind(&self) -> u8 {
+    /// The kind of its record.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
         match self {
             Self::Input { .. } => 1,
             Self::Own { .. } => 2,
@@ -96,7 +98,9 @@ impl WalEntry {
         }
     }
 
-    fn payload(&self) -> Vec<u8> {
+    /// The payload of its record; [`WalEntry::decode`] reads it back.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(&self.height().0.to_be_bytes());
         match self {
@@ -172,13 +176,19 @@ pub struct Wal {
     height_max: BTreeMap<u32, Height>,
 }
 
+/// What the headers of a chain's write-ahead log say.
+#[must_use]
+pub const fn identity(chain: ChainId) -> Identity {
+    Identity {
+        kind: FileKind::Wal,
+        genesis: chain.0,
+        payload_bytes_max: BODY_BYTES_MAX + ENTRY_HEADER_BYTES_MAX,
+    }
+}
+
 pub(crate) fn log_config(dir: &Path, chain: ChainId, segment_bytes: u64) -> LogConfig {
     LogConfig {
-        identity: Identity {
-            kind: FileKind::Wal,
-            genesis: chain.0,
-            payload_bytes_max: BODY_BYTES_MAX + ENTRY_HEADER_BYTES_MAX,
-        },
+        identity: identity(chain),
         dir: dir.to_path_buf(),
         segment_bytes,
         on_damage: OnDamage::Refuse,
