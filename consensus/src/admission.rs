@@ -15,6 +15,8 @@ use protocol::validators::ValidatorSet;
 use crate::guard::{SignPoint, Step};
 use crate::host::Host;
 use crate::limits::{POOL_HEIGHTS, ROUNDS_AHEAD_MAX};
+use crate::machine::Machine;
+use crate::planted::{self, Bug};
 use crate::pool::{Held, Pool};
 use crate::proposer::proposer;
 
@@ -76,66 +78,13 @@ impl Window {
     /// Judges a message by its header. Nothing in the header is trusted.
     #[must_use]
     pub fn admit(&self, header: &EnvelopeHeader) -> Admission {
-        let step = match header.kind {
-            Kind::Prevote => Some(Step::Prevote),
-            Kind::Precommit => Some(Step::Precommit),
-            Kind::Proposal => Some(Step::Propose),
-            Kind::Certificate => None,
-            _ => return Admission::NotOurs,
+        let rule = Rule {
+            chain: &self.chain,
+            height: self.height,
+            round: self.round,
+            pool: &self.pool,
         };
-        if header.height < self.height.minus(POOL_HEIGHTS) {
-            return Admission::UnknownSet;
-        }
-        let base = if header.height == self.height {
-            self.round
-        } else {
-            Round::ZERO
-        };
-        let last = base.saturating_add(Round(ROUNDS_AHEAD_MAX));
-        let is_ahead = header.height > self.height.next()
-            || (header.height >= self.height && header.round > last);
-        if is_ahead {
-            return Admission::Ahead;
-        }
-        match step {
-            Some(step) => self.admit_signer(header, step),
-            // Certificates are signed by session keys, which the ledger's snapshot knows.
-            None => self.timely(header.height),
-        }
-    }
-
-    fn admit_signer(&self, header: &EnvelopeHeader, step: Step) -> Admission {
-        let Some(set) = self.sets.get(&header.height) else {
-            return Admission::UnknownSet;
-        };
-        let member = set
-            .members()
-            .iter()
-            .find(|m| *m.consensus_key.as_bytes() == header.signer);
-        let Some(member) = member else {
-            return Admission::Foreign;
-        };
-        let key = member.consensus_key;
-        if step == Step::Propose && self.proposer(header.height, header.round) != Some(key) {
-            return Admission::Foreign;
-        }
-        let point = SignPoint {
-            height: header.height,
-            round: header.round,
-            step,
-        };
-        if self.pool.is_spent(key, point) {
-            return Admission::Duplicate;
-        }
-        self.timely(header.height)
-    }
-
-    fn timely(&self, height: Height) -> Admission {
-        if height < self.height {
-            Admission::Late
-        } else {
-            Admission::Admit
-        }
+        rule.admit(header, self.sets.get(&header.height).map(Arc::as_ref))
     }
 
     /// Who proposes in a round, if the set is known.
@@ -160,5 +109,105 @@ impl Window {
     #[must_use]
     pub fn block(&self, id: &BlockId) -> Option<Arc<[u8]>> {
         self.blocks.get(id).cloned()
+    }
+}
+
+impl Machine {
+    /// As its newest window would judge.
+    #[must_use]
+    pub fn admit(&self, header: &EnvelopeHeader) -> Admission {
+        let rule = Rule {
+            chain: &self.host.chain,
+            height: self.host.height,
+            round: self.round(),
+            pool: &self.host.pool,
+        };
+        let set = self.host.schedule.get(header.height);
+        rule.admit(header, set.map(|set| set.ours().as_ref()))
+    }
+}
+
+/// What admission depends on, besides the set of the message's height.
+struct Rule<'a> {
+    chain: &'a ChainId,
+    height: Height,
+    round: Round,
+    pool: &'a Pool,
+}
+
+impl Rule<'_> {
+    fn admit(&self, header: &EnvelopeHeader, set: Option<&ValidatorSet>) -> Admission {
+        let step = match header.kind {
+            Kind::Prevote => Some(Step::Prevote),
+            Kind::Precommit => Some(Step::Precommit),
+            Kind::Proposal => Some(Step::Propose),
+            Kind::Certificate => None,
+            _ => return Admission::NotOurs,
+        };
+        if planted::is(Bug::NoAdmissionFilter) {
+            return Admission::Admit;
+        }
+        if header.height < self.height.minus(POOL_HEIGHTS) {
+            return Admission::UnknownSet;
+        }
+        let base = if header.height == self.height {
+            self.round
+        } else {
+            Round::ZERO
+        };
+        let last = base.saturating_add(Round(ROUNDS_AHEAD_MAX));
+        let is_ahead = header.height > self.height.next()
+            || (header.height >= self.height && header.round > last);
+        if is_ahead {
+            return Admission::Ahead;
+        }
+        match step {
+            Some(step) => self.admit_signer(header, step, set),
+            // Certificates are signed by session keys, which the ledger's snapshot knows.
+            None => self.timely(header.height),
+        }
+    }
+
+    fn admit_signer(
+        &self,
+        header: &EnvelopeHeader,
+        step: Step,
+        set: Option<&ValidatorSet>,
+    ) -> Admission {
+        let Some(set) = set else {
+            return Admission::UnknownSet;
+        };
+        let member = set
+            .members()
+            .iter()
+            .find(|m| *m.consensus_key.as_bytes() == header.signer);
+        let Some(member) = member else {
+            return Admission::Foreign;
+        };
+        let key = member.consensus_key;
+        let (height, round) = (header.height, header.round);
+        let is_proposer = || {
+            proposer(self.chain, set, height, round).is_some_and(|entry| entry.consensus_key == key)
+        };
+        if step == Step::Propose && !is_proposer() {
+            return Admission::Foreign;
+        }
+        let point = SignPoint {
+            height,
+            round,
+            step,
+        };
+        if self.pool.is_spent(key, point) {
+            return Admission::Duplicate;
+        }
+        self.timely(height)
+    }
+
+    fn timely(&self, height: Height) -> Admission {
+        if height < self.height {
+            Admission::Late
+        } else {
+            Admission::Admit
+        }
     }
 }

@@ -178,6 +178,23 @@ impl Bodies {
         }
     }
 
+    /// Names and blocks of one height, of the one that has most.
+    pub(crate) fn most_of_a_height(&self) -> (usize, usize) {
+        let mut most = (0, 0);
+        let mut counted: Option<(Height, usize, usize)> = None;
+        for ((height, _), item) in &self.items {
+            let (mut names, mut blocks) = match counted {
+                Some((last, names, blocks)) if last == *height => (names, blocks),
+                _ => (0, 0),
+            };
+            names = names.saturating_add(1);
+            blocks = blocks.saturating_add(usize::from(item.block.is_some()));
+            counted = Some((*height, names, blocks));
+            most = (names.max(most.0), blocks.max(most.1));
+        }
+        most
+    }
+
     /// Forgets heights below this one.
     pub(crate) fn prune(&mut self, height: Height) {
         self.items = self.items.split_off(&(height, BlockId::ZERO));

@@ -21,6 +21,10 @@ impl SignatureCache {
         self.known.contains(key)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(crate) fn insert(&mut self, key: Key) {
         if !self.known.insert(key) {
             return;

@@ -43,8 +43,10 @@ pub mod effect;
 pub mod guard;
 pub mod input;
 pub mod machine;
+pub mod planted;
 pub mod proposer;
 pub mod signer;
+pub mod sizes;
 pub mod timers;
 pub mod wal;
 

@@ -166,6 +166,26 @@ impl Pool {
             .collect()
     }
 
+    pub(crate) fn heights(&self) -> usize {
+        self.heights.len()
+    }
+
+    /// How many messages of one validator are kept at this height, of the one that has most.
+    pub(crate) fn most_of_a_validator(&self, height: Height) -> usize {
+        let slots = self.heights.get(&height);
+        let mut most = 0_usize;
+        let mut counted: Option<(PublicKey, usize)> = None;
+        for (signer, _, _) in slots.iter().flat_map(|slots| slots.keys()) {
+            let count = match counted {
+                Some((last, count)) if last == *signer => count.saturating_add(1),
+                _ => 1,
+            };
+            counted = Some((*signer, count));
+            most = most.max(count);
+        }
+        most
+    }
+
     pub(crate) fn prune(&mut self, current: Height) {
         self.heights = self.heights.split_off(&current.minus(POOL_HEIGHTS));
     }

@@ -17,6 +17,7 @@ use crate::host::{Host, Mode, Pace};
 use crate::input::Boot;
 use crate::log::{Log, Logging};
 use crate::machine::Machine;
+use crate::planted::{self, Bug};
 use crate::pool::{Held, Pool};
 use crate::schedule::Schedule;
 use crate::sync::HeightSync;
@@ -33,6 +34,15 @@ pub(crate) enum Start {
 }
 
 pub(crate) fn boot(boot: Boot, start: Start) -> Result<(Machine, Vec<Effect>), Halt> {
+    let boot = if planted::is(Bug::LostWal) {
+        Boot {
+            log: Vec::new(),
+            floor: None,
+            ..boot
+        }
+    } else {
+        boot
+    };
     let mut schedule = Schedule::default();
     for (height, set) in boot.sets {
         schedule

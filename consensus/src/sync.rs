@@ -13,6 +13,7 @@ use protocol::vote::CommitCertificate;
 
 use crate::input::Peer;
 use crate::limits::{PEERS_MAX, SYNC_AHEAD};
+use crate::planted::{self, Bug};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Hint {
@@ -74,10 +75,15 @@ impl HeightSync {
     }
 
     fn best(&self, height: Height) -> Option<&Peer> {
+        let needed = if planted::is(Bug::NaiveSync) {
+            height.next()
+        } else {
+            height
+        };
         let ahead = self
             .peers
             .iter()
-            .filter(|(_, hint)| hint.committed >= height);
+            .filter(|(_, hint)| hint.committed >= needed);
         ahead
             .min_by_key(|(_, hint)| hint.demerits)
             .map(|(peer, _)| peer)
@@ -131,6 +137,11 @@ impl HeightSync {
         let answer = self.answers.remove(&height);
         self.answers = self.answers.split_off(&height);
         answer
+    }
+
+    /// Peers, and answers that wait.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.peers.len(), self.answers.len())
     }
 
     /// Any peer at all, to ask for a block that nobody in particular is known to have.

@@ -52,6 +52,11 @@ impl CachedVerifier {
         self.checked().verifications
     }
 
+    /// How many signatures are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.checked().cache.len()
+    }
+
     /// Takes note of a signature that was checked elsewhere, or made here.
     pub(crate) fn trust(&self, digest: Digest, key: PublicKey, signature: Signature) {
         self.checked().cache.insert((digest, key, signature));

@@ -15,6 +15,7 @@ use crate::effect::{Effect, Halt};
 use crate::input::{Judgement, Peer};
 use crate::limits::{BODY_RETRY_MS, EARLY_MS_MAX};
 use crate::machine::Machine;
+use crate::planted::{self, Bug};
 use crate::timers::TimerKind;
 use crate::wal::Record;
 
@@ -208,6 +209,9 @@ impl Machine {
         let Some(item) = self.host.bodies.get_mut(height, id) else {
             return;
         };
+        if planted::is(Bug::BodyNotLogged) {
+            return;
+        }
         if let (false, Some(block)) = (item.logged, item.block.clone()) {
             item.logged = true;
             self.host.log.append(Record::Body { height, id, block });

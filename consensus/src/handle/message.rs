@@ -13,6 +13,7 @@ use crate::guard::{SignMark, SignPoint};
 use crate::input::{Peer, Received};
 use crate::limits::{EARLY_PER_VALIDATOR, ROUNDS_AHEAD_MAX};
 use crate::machine::Machine;
+use crate::planted::{self, Bug};
 use crate::pool::{Added, Held};
 
 /// What a message is good for.
@@ -105,6 +106,9 @@ impl Machine {
         } else {
             Round::ZERO
         };
+        if planted::is(Bug::NoAdmissionFilter) {
+            return Some(Use::Agreement);
+        }
         let is_near = point.height <= current.next()
             && point.round <= base.saturating_add(Round(ROUNDS_AHEAD_MAX));
         is_near.then_some(Use::Agreement)
