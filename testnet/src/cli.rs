@@ -140,6 +140,8 @@ pub enum TestnetCommand {
         #[arg(long, default_value_t = 0)]
         from_height: u64,
     },
+    /// Run scenarios in the deterministic simulator: no process, no socket, no clock.
+    Sim(SimArgs),
     /// Break the processes of nodes.
     Fault {
         /// The net's name.
@@ -260,6 +262,39 @@ pub struct SubmitArgs {
     pub watch: bool,
 }
 
+/// `sim`.
+#[derive(Debug, Clone, Args)]
+pub struct SimArgs {
+    /// One seed.
+    #[arg(long, conflicts_with = "seeds")]
+    pub seed: Option<u64>,
+    /// A range of seeds, the last excluded: `0..2000`.
+    #[arg(long)]
+    pub seeds: Option<String>,
+    /// How many validators.
+    #[arg(long = "n", default_value_t = 4)]
+    pub nodes: usize,
+    /// Heights that every honest validator must reach.
+    #[arg(long, default_value_t = 5)]
+    pub heights: u64,
+    /// Which faults: mixed, calm, lossy, partition, crash, power-cut, disk, byzantine, twins, sets,
+    /// everything.
+    #[arg(long, default_value = "mixed")]
+    pub profile: String,
+    /// Which layers: 1 (agreement alone), 2 (with a ledger and everything on it), both.
+    #[arg(long, default_value = "both")]
+    pub layer: String,
+    /// Sign with secp256k1 rather than with simulated keys.
+    #[arg(long)]
+    pub real_signatures: bool,
+    /// Print one line an event on stderr.
+    #[arg(long)]
+    pub trace: bool,
+    /// Threads, each with worlds of its own.
+    #[arg(long, default_value_t = 2)]
+    pub threads: usize,
+}
+
 impl TestnetCommand {
     /// Carries it out.
     ///
@@ -297,6 +332,7 @@ impl TestnetCommand {
                 profile,
                 from_height,
             } => cmd::fault::byzantine(&which, &node, &profile, from_height, context),
+            Self::Sim(args) => cmd::sim::run(&args, context),
             Self::Fault {
                 which,
                 kind,

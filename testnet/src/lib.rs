@@ -9,13 +9,15 @@
 //!   supervisor             one process that holds the nodes' processes
 //!   setup ─ manifest       what is written before anything starts
 //!   byzantine/…, flooder   those who misbehave
+//!   sim/…                  no processes at all: schedules by the hundred, from a seed each
 //! ```
-//! Reading order: [`manifest`], [`setup`], [`supervisor`], [`net`], [`expect`], [`demo`].
+//! Reading order: [`manifest`], [`setup`], [`supervisor`], [`net`], [`expect`], [`demo`]; apart from
+//! these, [`sim`].
 //!
 //! Invariants: a net ends whole, however it ends; nothing is judged by inside knowledge; every wait has
 //! a condition and a limit.
 //!
-//! It is not: a way to run a network for others (every key is public), nor a simulator of time.
+//! It is not: a way to run a network for others (every key is public).
 #![forbid(unsafe_code)]
 
 pub mod admin;
@@ -37,6 +39,7 @@ pub mod palisade;
 pub mod plan;
 pub mod ports;
 pub mod setup;
+pub mod sim;
 pub mod slot;
 pub mod supervisor;
 pub mod view;

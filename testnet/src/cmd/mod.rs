@@ -7,6 +7,7 @@ pub(crate) mod files;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod run;
+pub(crate) mod sim;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod up;
