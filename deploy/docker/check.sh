@@ -51,7 +51,8 @@ step "doctor in a default container"
 code=0
 said=$(docker run --rm "$project" doctor --sandbox) || code=$?
 [ "$code" = 8 ] || fail "doctor ended with $code in a default container, 8 was expected: $said"
-for word in 'fail .*container' 'fail .*namespaces' seccomp=deploy/seccomp-palisade.json apparmor=unconfined; do
+for word in 'fail .*container' 'fail .*namespaces' seccomp=deploy/seccomp-palisade.json \
+    apparmor=unconfined 'sandbox container-profile'; do
     grep -q -e "$word" <<<"$said" || fail "doctor does not say \`$word\`: $said"
 done
 

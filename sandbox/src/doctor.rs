@@ -65,7 +65,8 @@ pub fn doctor(config: &SandboxConfig) -> Vec<Row> {
 /// What grants a container the walls it has to build. The same words stand in deploy/README.md.
 const GRANT: &str = "docker run --security-opt seccomp=deploy/seccomp-palisade.json --security-opt \
                      apparmor=unconfined --security-opt no-new-privileges --cap-drop ALL, as \
-                     docker-compose.yml does; never --privileged";
+                     docker-compose.yml does; `palisade sandbox container-profile` prints that \
+                     file; never --privileged";
 
 /// An engine's own filter may refuse what a job's walls are made of.
 fn around(found: &Container, refusal: Verdict) -> Row {

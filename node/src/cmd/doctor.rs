@@ -61,7 +61,12 @@ pub(crate) enum SandboxVerb {
         #[arg(value_enum)]
         profile: ProfileName,
     },
+    /// Print the seccomp profile that a container engine must be given for jobs to run inside.
+    ContainerProfile,
 }
+
+/// What deploy/ ships: whoever has the image alone can still grant what its jobs need.
+const CONTAINER_PROFILE: &str = include_str!("../../../deploy/seccomp-palisade.json");
 
 /// A profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,6 +146,13 @@ pub(crate) fn sandbox(context: &Context, verb: &SandboxVerb) -> Result<Exit> {
             });
             let value: serde_json::Value = serde_json::from_str(source)?;
             context.output.document(&value, || source.to_owned());
+            Ok(Exit::Ok)
+        }
+        SandboxVerb::ContainerProfile => {
+            let value: serde_json::Value = serde_json::from_str(CONTAINER_PROFILE)?;
+            context
+                .output
+                .document(&value, || CONTAINER_PROFILE.to_owned());
             Ok(Exit::Ok)
         }
         SandboxVerb::Attack { name, .. } if name == "list" => {

@@ -146,3 +146,11 @@ fn prebuilt_image_pulls_nothing() {
         .collect();
     assert_eq!(stages, ["FROM scratch AS base", "FROM base AS prebuilt"]);
 }
+
+#[test]
+fn the_binary_carries_the_profile_that_is_shipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = crate::run(dir.path(), &["sandbox", "container-profile"]);
+    assert_eq!(printed.status.code(), Some(0));
+    assert_eq!(crate::stdout(&printed), repository(PROFILE));
+}
