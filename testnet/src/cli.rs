@@ -198,6 +198,9 @@ pub struct UpArgs {
     /// Fund an account at genesis: `pal1…:1000` in PAL.
     #[arg(long)]
     pub fund: Vec<String>,
+    /// Let the nodes take jobs without this layer of the sandbox: cgroup, landlock-abi, namespaces.
+    #[arg(long, value_name = "NAME")]
+    pub allow_degraded: Vec<String>,
 }
 
 /// `init`.

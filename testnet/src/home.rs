@@ -57,6 +57,8 @@ pub struct HomeSpec<'a> {
     pub listen: Vec<String>,
     /// Multiaddresses of the other nodes, each ending in `/p2p/<peer id>`.
     pub peers: Vec<String>,
+    /// Layers of the sandbox that the node may lack and still take jobs.
+    pub allow_degraded: Vec<String>,
     /// Where the API listens unless a socket is handed in.
     pub api: SocketAddr,
     /// Where metrics are served unless a socket is handed in.

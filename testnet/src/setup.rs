@@ -52,6 +52,8 @@ pub struct Setup<'a> {
     /// Header time before height 1. Headers rise by a minute a block at most, so a net that begins
     /// long ago has wrong times, and wrong intervals in its metrics, until it has caught up.
     pub genesis_time: TimeMs,
+    /// Layers of the sandbox that the nodes may lack and still take jobs.
+    pub allow_degraded: &'a [String],
     /// A fixed API port of the first node.
     pub api_port: Option<u16>,
     /// A fixed metrics port of the first node.
@@ -249,6 +251,7 @@ impl Setup<'_> {
                 peers: others
                     .map(|o| format!("{}/p2p/{}", o.p2p, o.peer_id))
                     .collect(),
+                allow_degraded: self.allow_degraded.to_vec(),
                 api: ([127, 0, 0, 1], 0).into(),
                 metrics: ([127, 0, 0, 1], 0).into(),
             })?;

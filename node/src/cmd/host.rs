@@ -15,6 +15,7 @@ use testnet::error::CommandError;
 use testnet::home::{DevBranch, HomeSpec, Host, KeySource};
 
 use super::Context;
+use super::doctor::degradations;
 use super::keys::label;
 use crate::config::{Config, Role as NodeRole};
 use crate::exit::Exit;
@@ -123,6 +124,7 @@ fn write_client(dir: &Path, name: &str, genesis: &[u8], key: &SecretKey) -> Resu
 }
 
 fn write_home(spec: &HomeSpec<'_>) -> Result<()> {
+    degradations(&spec.allow_degraded)?;
     let home = new_home(&spec.dir, &spec.genesis)?;
     let random = spec.source == KeySource::Random;
     let password = if random {
@@ -157,6 +159,12 @@ fn configuration(spec: &HomeSpec<'_>, random: bool) -> Config {
     } else {
         // A development host rarely delegates control groups; the runner does not need them.
         config.sandbox.allow_degraded = vec!["landlock-abi".to_owned()];
+    }
+    let waived = &mut config.sandbox.allow_degraded;
+    for name in &spec.allow_degraded {
+        if !waived.contains(name) {
+            waived.push(name.clone());
+        }
     }
     config
 }

@@ -61,6 +61,7 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
         fund: &[],
         client: args.client.as_deref(),
         genesis_time: args.genesis_time_ms.map_or_else(crate::clock::wall, TimeMs),
+        allow_degraded: &[],
         api_port: None,
         metrics_port: None,
     };

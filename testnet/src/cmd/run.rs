@@ -81,6 +81,7 @@ fn fresh(name: &str, manifest: &Manifest, context: &Context<'_>) -> Result<Net> 
         fund: &[],
         client: None,
         genesis_time: crate::clock::wall(),
+        allow_degraded: &[],
         api_port: None,
         metrics_port: None,
     };

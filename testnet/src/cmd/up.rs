@@ -47,8 +47,11 @@ fn prepare(args: &UpArgs, context: &Context<'_>) -> Result<Net> {
     let dir = NetDir::of(&args.which.name);
     let exists = dir.file("plan.json").exists();
     if exists && !args.fresh {
-        if args.file.is_some() || !args.fund.is_empty() {
-            let detail = format!("`{}` exists: its genesis is fixed", args.which.name);
+        if args.file.is_some() || !args.fund.is_empty() || !args.allow_degraded.is_empty() {
+            let detail = format!(
+                "`{}` exists: its genesis and homes are written",
+                args.which.name
+            );
             return Err(CommandError::config(detail, "`--fresh` begins anew").into());
         }
         note(&format!("resuming the net in {}", dir.path().display()));
@@ -99,6 +102,7 @@ fn create(
         fund: &fund,
         client: None,
         genesis_time: crate::clock::wall(),
+        allow_degraded: &args.allow_degraded,
         api_port: args.api_port,
         metrics_port: args.metrics_port,
     };

@@ -50,7 +50,7 @@ pub struct DemoCommand {
     /// Everything must be over within this.
     #[arg(long, default_value = "120s")]
     pub timeout: String,
-    /// Accept a missing layer of the sandbox, by name.
+    /// Let the nodes take jobs without this layer of the sandbox: cgroup, landlock-abi, namespaces.
     #[arg(long, value_name = "NAME")]
     pub allow_degraded: Vec<String>,
 }
@@ -176,12 +176,13 @@ impl DemoCommand {
             fund: &[],
             client: None,
             genesis_time: crate::clock::wall(),
+            allow_degraded: &self.allow_degraded,
             api_port: None,
             metrics_port: None,
         };
         setup.write(context.host)?;
         drop(slot);
-        stage::require_sandbox(&dir, &self.allow_degraded)?;
+        stage::require_sandbox(&dir)?;
         let net = Net::open(dir)?;
         let tie = if self.keep { Tie::Detached } else { Tie::Tied };
         let endpoints = net.start(tie)?;
