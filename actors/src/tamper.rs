@@ -80,6 +80,8 @@ pub struct Moment {
     pub block: protocol::digest::BlockId,
     /// Other validators that vote now.
     pub others: Vec<protocol::validators::ValidatorEntry>,
+    /// The state after it.
+    pub state: ledger::State,
 }
 
 /// One way to misbehave. Every method defaults to honesty.
@@ -99,9 +101,9 @@ pub trait Tamper: Send + Sync + fmt::Debug {
         block
     }
 
-    /// Replaces the result of a run, before it is committed to.
-    fn result(&self, seat: &SeatRef, result: SeatResult) -> SeatResult {
-        let _ = seat;
+    /// Replaces the result of a run, before it is committed to. Seats from `k` on are jurors'.
+    fn result(&self, seat: &SeatRef, k: u16, result: SeatResult) -> SeatResult {
+        let _ = (seat, k);
         result
     }
 

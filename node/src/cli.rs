@@ -1,11 +1,12 @@
 //! The command line: what can be typed. What it does is in `cmd/`, one file a verb.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::cmd;
-use crate::output::Format;
+use crate::output::{Format, Output};
 
 /// A wall made of stakes: validators that run models for money and cannot cheaply be cheated.
 #[derive(Parser, Debug)]
@@ -132,4 +133,29 @@ pub(crate) enum Command {
     Testnet(testnet::cli::TestnetCommand),
     /// Eight facts, checked in a minute.
     Demo(testnet::cli::DemoCommand),
+}
+
+/// Whether `--version` was asked for as a document.
+pub(crate) fn asks_version(error: &clap::Error, args: &[OsString]) -> bool {
+    let json = |pair: &[OsString]| pair[0] == "--output" && pair[1] == "json";
+    let wants = args.windows(2).any(json) || args.iter().any(|arg| arg == "--output=json");
+    error.kind() == clap::error::ErrorKind::DisplayVersion && wants
+}
+
+/// Prints the version with what this build carries.
+pub(crate) fn print_version() {
+    let (version, output) = (env!("CARGO_PKG_VERSION"), Format::Json);
+    let features: &[&str] = if cfg!(feature = "byzantine") {
+        &["byzantine"]
+    } else {
+        &[]
+    };
+    let document = serde_json::json!({
+        "schema": "palisade.version/1", "version": version, "features": features,
+    });
+    let output = Output {
+        format: output,
+        quiet: false,
+    };
+    output.document(&document, || version.to_owned());
 }

@@ -53,6 +53,10 @@ fn main() -> ExitCode {
     panic::install();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
+        Err(error) if cli::asks_version(&error, &args) => {
+            cli::print_version();
+            return ExitCode::SUCCESS;
+        }
         Err(error) => error.exit(),
     };
     let context = Context::new(cli.global);

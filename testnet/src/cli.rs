@@ -6,8 +6,11 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cmd;
+#[cfg(feature = "byzantine")]
 pub use crate::demo::DemoCommand;
 use crate::home::Host;
+#[cfg(not(feature = "byzantine"))]
+pub use crate::left_out::DemoCommand;
 
 /// How results are printed. stdout carries data only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,8 +136,7 @@ pub enum TestnetCommand {
         which: Which,
         /// Which node.
         node: String,
-        /// A profile (double-vote, double-proposal, wrong-result, no-show, withhold-reveal,
-        /// bad-reveal, invalid-proposal, flood), or `off`.
+        /// A profile (docs/reference/manifest.md lists them), or `off`.
         profile: String,
         /// From this height on.
         #[arg(long, default_value_t = 0)]

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+/// Usage: also what this build cannot do.
+pub const EXIT_USAGE: u8 = 2;
 /// Not found.
 pub const EXIT_NOT_FOUND: u8 = 3;
 /// Unreachable, not ready, timed out, port taken.
@@ -34,6 +36,16 @@ impl CommandError {
             code: "testnet.unavailable",
             detail,
             hint,
+        }
+    }
+
+    /// This build has no profiles.
+    pub fn left_out(what: &str) -> Self {
+        Self {
+            exit: EXIT_USAGE,
+            code: "testnet.left_out",
+            detail: format!("{what} needs rehearsed misdeeds, which this build leaves out"),
+            hint: "build with the feature `byzantine`, on by default in the repository".into(),
         }
     }
 

@@ -26,12 +26,16 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 mod cmd;
+#[cfg(feature = "byzantine")]
 pub mod demo;
 pub mod error;
 pub mod expect;
 pub mod files;
+#[cfg(feature = "byzantine")]
 pub mod flooder;
 pub mod home;
+#[cfg(not(feature = "byzantine"))]
+mod left_out;
 pub mod manifest;
 pub mod models;
 pub mod net;

@@ -354,8 +354,8 @@ impl Manifest {
         }
         for section in &node.byzantine {
             let known = crate::byzantine::NAMES;
-            if !known.contains(&section.profile.as_str()) {
-                let near = crate::expect::nearest(&section.profile, known);
+            if !known.is_empty() && !known.contains(&section.profile.as_str()) {
+                let near = crate::expect::nearest(&section.profile, known.iter().copied());
                 let hint =
                     near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
                 let reason = format!("unknown profile `{}`{hint}", section.profile);

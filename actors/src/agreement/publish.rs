@@ -102,6 +102,7 @@ impl Publisher {
             height: snapshot.height,
             block: snapshot.block,
             others,
+            state: snapshot.state.clone(),
         });
     }
 }

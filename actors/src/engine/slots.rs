@@ -30,7 +30,8 @@ pub(crate) type Report = Arc<dyn Fn(SeatRef, RunEnd) + Send + Sync>;
 /// Hands orders to the threads.
 pub(crate) struct Slots {
     orders: SyncSender<Task>,
-    running: HashMap<SeatRef, Cancel>,
+    /// Each with the `k` of its job, from which on seats are jurors'.
+    running: HashMap<SeatRef, (Cancel, u16)>,
     report: Report,
 }
 
@@ -71,7 +72,7 @@ impl Slots {
             );
             return;
         };
-        self.running.insert(seat, cancel.clone());
+        self.running.insert(seat, (cancel.clone(), order.spec.k));
         if self.orders.try_send(Task { order, cancel }).is_err() {
             self.running.remove(&seat);
             (self.report)(
@@ -82,13 +83,14 @@ impl Slots {
     }
 
     pub(crate) fn stop(&mut self, seat: &SeatRef) {
-        if let Some(cancel) = self.running.remove(seat) {
+        if let Some((cancel, _)) = self.running.remove(seat) {
             cancel.cancel();
         }
     }
 
-    pub(crate) fn ended(&mut self, seat: &SeatRef) {
-        self.running.remove(seat);
+    /// Forgets a run; gives the `k` of its job, unless it was stopped before.
+    pub(crate) fn ended(&mut self, seat: &SeatRef) -> Option<u16> {
+        self.running.remove(seat).map(|(_, k)| k)
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -98,7 +100,7 @@ impl Slots {
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        for cancel in self.running.values() {
+        for (cancel, _) in self.running.values() {
             cancel.cancel();
         }
     }

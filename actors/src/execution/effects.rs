@@ -161,11 +161,11 @@ impl ExecutionEffects {
         end: RunEnd,
         own: Option<&ValidatorId>,
     ) -> (Result<SeatResult, DeclineReason>, Digest) {
-        self.slots.ended(seat);
+        let k = self.slots.ended(seat).unwrap_or(u16::MAX);
         self.count_running();
         self.metrics.ended(&end);
         let result = match (end.end, self.duties.tamper.at(self.height.next())) {
-            (Ok(result), Some((tamper, _))) => Ok(tamper.result(seat, result)),
+            (Ok(result), Some((tamper, _))) => Ok(tamper.result(seat, k, result)),
             (end, _) => end,
         };
         let root = result

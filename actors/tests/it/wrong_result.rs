@@ -22,7 +22,7 @@ impl Tamper for Liar {
         "liar"
     }
 
-    fn result(&self, _: &SeatRef, result: SeatResult) -> SeatResult {
+    fn result(&self, _: &SeatRef, _: u16, result: SeatResult) -> SeatResult {
         let outputs = [OutputTensor {
             name: "sum".to_owned(),
             dtype: Dtype::U8,

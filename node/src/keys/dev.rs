@@ -17,6 +17,13 @@ pub(crate) fn wallet(index: u32) -> Result<SecretKey, Problem> {
     bip32::derive(MNEMONIC, Role::Wallet, index)
 }
 
+/// The development key of an operator, if it is one of the first sixteen: a testnet has no more.
+#[cfg(feature = "byzantine")]
+pub(crate) fn operator(address: &protocol::digest::Address) -> Option<SecretKey> {
+    let mut keys = (0..16).filter_map(|index| bip32::derive(MNEMONIC, Role::Operator, index).ok());
+    keys.find(|key| key.public().address() == *address)
+}
+
 /// The index of `client-<i>` or `faucet`.
 pub(crate) fn wallet_index(name: &str) -> Option<u32> {
     match name {

@@ -116,6 +116,7 @@ registry! {
     "storage.failed" 500 Storage "A durable write failed" "Free space, check the disk, start again.";
     "testnet.config" 422 Config "The manifest or a flag is wrong" "See the message.";
     "testnet.false" 422 False "What was claimed is false" "palisade testnet status and palisade testnet logs show the net.";
+    "testnet.left_out" 422 Usage "This build carries no rehearsed misdeeds" "Build with the feature `byzantine`, on by default in the repository.";
     "testnet.not_found" 404 NotFound "There is no such thing in this net" "palisade testnet status";
     "testnet.timeout" 503 Unavailable "It did not become true in time" "palisade testnet status.";
     "testnet.unavailable" 503 Unavailable "The net cannot be reached or did not get ready" "palisade testnet logs";

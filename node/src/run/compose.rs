@@ -100,6 +100,30 @@ fn start_problem(home: &Home, error: StartError) -> anyhow::Error {
     }
 }
 
+/// Operator builds have nobody who could misbehave, whatever the chain.
+#[cfg(not(feature = "byzantine"))]
+fn profiles(_: &Chain, _: &Keys) -> Arc<dyn Profiles> {
+    const _: () = assert!(testnet::byzantine::NAMES.is_empty());
+    Arc::new(NoProfiles)
+}
+
+/// Misdeeds can be rehearsed on local chains only, where even the operator's key is public.
+#[cfg(feature = "byzantine")]
+fn profiles(chain: &Chain, keys: &Keys) -> Arc<dyn Profiles> {
+    if !chain.genesis.is_local() {
+        return Arc::new(NoProfiles);
+    }
+    let own = keys.consensus.as_ref().map(|key| key.public());
+    let validators = &chain.genesis.validators;
+    let operator = validators
+        .iter()
+        .find(|validator| Some(validator.consensus_pk) == own)
+        .and_then(|validator| crate::keys::dev::operator(&validator.operator));
+    Arc::new(testnet::byzantine::Rehearsal {
+        operator: operator.map(Arc::new),
+    })
+}
+
 fn start(
     home: &Home,
     config: &Config,
@@ -110,10 +134,7 @@ fn start(
     (registry, supervisor): (&Registry, &Supervisor),
 ) -> Result<(NodeHandle, String), StartError> {
     let peer = peer_id::of(&keys.peer.public());
-    let profiles: Arc<dyn Profiles> = match chain.genesis.is_local() {
-        true => Arc::new(testnet::byzantine::Rehearsal),
-        false => Arc::new(NoProfiles),
-    };
+    let profiles = profiles(chain, &keys);
     let node = actors::wiring::start(NodeParts {
         genesis: chain.genesis.clone(),
         net: net_config(config, chain, &keys.peer)?,

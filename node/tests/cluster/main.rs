@@ -17,3 +17,4 @@ mod jobs;
 mod leftovers;
 mod recovery;
 mod rehearsal;
+mod rehearsal_lies;

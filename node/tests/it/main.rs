@@ -12,6 +12,7 @@ mod hosts_unfit;
 mod keys_readable_by_others;
 mod nets_for_containers;
 mod node;
+mod operator_build;
 mod references_out_of_date;
 mod requests_malformed;
 mod sign_state_moved;

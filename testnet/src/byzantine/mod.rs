@@ -1,65 +1,47 @@
 //! Rehearsed misdeeds, one a file: each changes what an unmodified node would send.
 //!
-//! A node takes them only on a local chain's admin socket. The feature `byzantine` frees the flood of
-//! the node's own pace; leaving the profiles out of operator builds is not there yet.
+//! A node takes them only on a local chain's admin socket, and only if it was built with the feature
+//! `byzantine`: without it there is nothing here but an empty list.
 
+#[cfg(feature = "byzantine")]
 mod double_proposal;
+#[cfg(feature = "byzantine")]
 mod double_vote;
+#[cfg(feature = "byzantine")]
 mod flood;
+#[cfg(feature = "byzantine")]
+mod forged_evidence;
+#[cfg(feature = "byzantine")]
 mod invalid_proposal;
+#[cfg(feature = "byzantine")]
+mod rehearsal;
+#[cfg(feature = "byzantine")]
 mod seats;
+#[cfg(feature = "byzantine")]
 mod wrong_result;
 
-use std::sync::Arc;
-
-use actors::tamper::{Profiles, Tamper};
-pub use flood::{RATE, pace, transfer};
+#[cfg(feature = "byzantine")]
+pub use self::{
+    flood::{RATE, pace, transfer},
+    forged_evidence::FORGED_EVIDENCE_FEE,
+    rehearsal::Rehearsal,
+};
 
 /// The profiles there are (testnet.md).
-pub const NAMES: [&str; 8] = [
+#[cfg(feature = "byzantine")]
+pub const NAMES: &[&str] = &[
     "double-vote",
     "double-proposal",
     "wrong-result",
+    "wrong-juror",
     "no-show",
     "withhold-reveal",
     "bad-reveal",
+    "forged-evidence",
     "invalid-proposal",
     "flood",
 ];
 
-/// Makes profiles by name.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Rehearsal;
-
-impl Profiles for Rehearsal {
-    fn names(&self) -> Vec<&'static str> {
-        NAMES.to_vec()
-    }
-
-    fn make(&self, name: &str) -> Option<Arc<dyn Tamper>> {
-        Some(match name {
-            "double-vote" => Arc::new(double_vote::DoubleVote),
-            "double-proposal" => Arc::new(double_proposal::DoubleProposal),
-            "wrong-result" => Arc::new(wrong_result::WrongResult),
-            "no-show" => Arc::new(seats::NoShow),
-            "withhold-reveal" => Arc::new(seats::WithholdReveal),
-            "bad-reveal" => Arc::new(seats::BadReveal),
-            "invalid-proposal" => Arc::new(invalid_proposal::InvalidProposal),
-            "flood" => Arc::new(flood::Flood::default()),
-            _ => return None,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_listed_profile_can_be_made_under_its_own_name() {
-        for name in NAMES {
-            assert_eq!(Rehearsal.make(name).unwrap().name(), name);
-        }
-        assert!(Rehearsal.make("honest").is_none());
-    }
-}
+/// An operator's build knows of none.
+#[cfg(not(feature = "byzantine"))]
+pub const NAMES: &[&str] = &[];

@@ -61,11 +61,15 @@ pub(crate) fn byzantine(
     from_height: u64,
     context: &Context<'_>,
 ) -> Result<()> {
+    if NAMES.is_empty() {
+        return Err(CommandError::left_out("`testnet byzantine`").into());
+    }
     let net = Net::open(NetDir::of(&which.name))?;
     known(&net, node)?;
     let wanted = (profile != "off").then_some(profile);
     if wanted.is_some_and(|profile| !NAMES.contains(&profile)) {
-        let near = nearest(profile, NAMES).map_or_else(String::new, |n| format!(" Meant `{n}`?"));
+        let near = nearest(profile, NAMES.iter().copied())
+            .map_or_else(String::new, |n| format!(" Meant `{n}`?"));
         let hint = format!("there are {} and off", NAMES.join(", "));
         let detail = format!("no profile `{profile}`.{near}");
         return Err(CommandError::config(detail, hint).into());

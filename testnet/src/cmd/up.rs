@@ -135,10 +135,18 @@ pub(crate) fn read_manifest(path: &std::path::Path) -> Result<Manifest> {
             "give a manifest file",
         )
     })?;
-    Manifest::parse(&text).map_err(|error| {
+    let manifest = Manifest::parse(&text).map_err(|error| {
         let detail = format!("{}: {error}", path.display());
-        CommandError::config(detail, "docs/reference/manifest.md lists the keys").into()
-    })
+        CommandError::config(detail, "docs/reference/manifest.md lists the keys")
+    })?;
+    let misbehaves = manifest
+        .node
+        .values()
+        .any(|node| !node.byzantine.is_empty());
+    if misbehaves && crate::byzantine::NAMES.is_empty() {
+        return Err(CommandError::left_out("this manifest").into());
+    }
+    Ok(manifest)
 }
 
 fn funded(text: &str) -> Result<(Address, Amount)> {
