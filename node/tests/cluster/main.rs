@@ -18,3 +18,4 @@ mod leftovers;
 mod recovery;
 mod rehearsal;
 mod rehearsal_lies;
+mod waived;
