@@ -30,8 +30,20 @@ pub(crate) fn scratch_rights() -> u64 {
 /// A ruleset that allows executing and reading `program` and refuses every other right the ABI
 /// knows. What the minimum ABI offers must be enforced; newer rights are added where they exist.
 pub(crate) fn ruleset(program: BorrowedFd<'_>) -> Result<OwnedFd, i32> {
-    let built = build(program).map_err(|_| libc::ENOSYS)?;
+    let built = build(program).map_err(|error| errno(&error).unwrap_or(libc::ENOSYS))?;
     built.ok_or(libc::ENOSYS)
+}
+
+/// What the kernel said, if it was the kernel.
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.raw_os_error();
+        }
+        cause = error.source();
+    }
+    None
 }
 
 fn build(program: BorrowedFd<'_>) -> Result<Option<OwnedFd>, RulesetError> {

@@ -1,41 +1,34 @@
 //! The launcher: one small single-threaded process per slot that clones jobs.
 //!
 //! ```text
-//! Setup -> Ready -> ( Start -> Started [-> Scratch] -> Ended )*  until end of file
+//! Setup -> Ready -> ( [Prepare ->] Start -> Started [-> Scratch] -> Ended )*  until end of file
 //! ```
+//! Most of a launch does not depend on the job, so it is done before there is one: `Prepare` makes
+//! a *spare*, a process that waits inside its namespaces and takes the next `Start` itself. A spare
+//! that is discarded or dies costs nothing: the launcher takes the `Start` and clones then.
+//!
 //! It owns nothing but its socket and two directories. A message it does not understand ends it:
 //! the slot then reports `LauncherLost` and starts another.
-#![allow(unsafe_code)]
 
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::MsgFlags;
 
-use crate::child::{self, JOB_ID, STATUS_BYTES};
-use crate::clock;
-use crate::landlock;
+use crate::child::{self, JOB_ID, Origin, SharedSteps};
 use crate::layers::Layers;
-use crate::plan::{self, Plan, Strings};
+use crate::request::{self, FD_FLOOR, Job};
+use crate::running::Running;
 use crate::seccomp::{self, Compiled};
-use crate::spec::Profile;
 use crate::stage::Stage;
 use crate::sys::{self, RawUsage};
-use crate::wire::{self, Bounding, Ended, Reply, Request, Setup, Start, WireError};
+use crate::wire::{
+    self, Bounding, Ended, MESSAGE_BYTES_MAX, Reply, Request, Setup, Shape, WireError,
+};
 
-/// Descriptors are kept above every fixed number of a job.
-const FD_FLOOR: i32 = 64;
-/// If the slot hangs, the launcher kills the job itself this long after its deadline.
-const BACKUP_GRACE: Duration = Duration::from_secs(1);
-const NAMESPACES: i32 = libc::CLONE_NEWUSER
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNS
-    | libc::CLONE_NEWNET
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
+/// Namespaces whose removal is slow enough to keep an end waiting.
+const SLOW_TO_REMOVE: [&str; 2] = ["mnt", "net"];
 
 /// Entry of the hidden mode `__sandbox-launcher`. Never returns.
 pub fn launcher_main() -> ! {
@@ -52,16 +45,10 @@ struct Launcher {
     with_scratch: OwnedFd,
     layers: Layers,
     filters: &'static Compiled,
+    steps: SharedSteps,
+    /// Control group of the next job, if it has one of its own.
+    leaf: Option<OwnedFd>,
     buffer: Vec<u8>,
-}
-
-/// A job between its clone and its end.
-struct Running {
-    pidfd: OwnedFd,
-    status: OwnedFd,
-    deadline: Instant,
-    failed: Option<(Stage, i32)>,
-    init_status: Option<i32>,
 }
 
 type Failure = (Stage, i32);
@@ -78,10 +65,13 @@ fn serve() -> Result<(), WireError> {
         let flags = MsgFlags::empty();
         let (request, fds) =
             wire::receive::<Request>(launcher.socket.as_fd(), &mut launcher.buffer, flags)?;
-        let Request::Start(start) = request else {
-            return Err(WireError::Garbage("second Setup"));
-        };
-        launcher.job(&start, fds)?;
+        match request {
+            Request::Prepare(shape) => launcher.spare(shape, fds)?,
+            Request::Start(start) => launcher.job((start, fds))?,
+            // There was a spare when this was sent.
+            Request::Discard => {}
+            Request::Setup(_) => return Err(WireError::Garbage("second Setup")),
+        }
     }
 }
 
@@ -110,6 +100,7 @@ fn set_up(socket: OwnedFd) -> Result<Launcher, WireError> {
     }
     sys::change_directory(empty.as_fd()).map_err(WireError::Os)?;
     let filters = seccomp::compiled().map_err(|_| WireError::Garbage("profiles"))?;
+    let steps = SharedSteps::new().map_err(WireError::Os)?;
     wire::send(socket.as_fd(), &Reply::Ready, &[])?;
     Ok(Launcher {
         socket,
@@ -117,6 +108,8 @@ fn set_up(socket: OwnedFd) -> Result<Launcher, WireError> {
         with_scratch,
         layers: setup.layers,
         filters,
+        steps,
+        leaf: None,
         buffer,
     })
 }
@@ -134,9 +127,50 @@ fn drop_privileges(setup: &Setup) -> sys::Errno<()> {
 }
 
 impl Launcher {
+    /// Makes a spare and waits until it is gone: used, discarded or dead.
+    fn spare(&mut self, shape: Shape, mut fds: Vec<OwnedFd>) -> Result<(), WireError> {
+        // Made here, so that the spare writes to its own copy only where a message lies.
+        let mut buffer = vec![0u8; MESSAGE_BYTES_MAX];
+        self.leaf = fds.pop();
+        let launched = self.launch(shape, |launcher, origin| {
+            let job = request::take(origin, &launcher.socket, &mut buffer);
+            request::serve(origin, launcher.filters, job)
+        });
+        // Whatever went wrong will go wrong again, and be reported, when the job comes.
+        let Ok(mut running) = launched else {
+            return Ok(());
+        };
+        self.attend(&mut running)?;
+        let used = running.deadline.is_some();
+        let ended = self.bury(&running)?;
+        let killed = ended
+            .siginfo
+            .is_some_and(|(code, _)| code != libc::CLD_EXITED);
+        // One that never came to listen cannot have taken anything along.
+        let listened = self.steps.passed(Stage::Capabilities);
+        if used {
+            wire::send(self.socket.as_fd(), &Reply::Ended(Box::new(ended)), &[])
+        } else if killed && listened {
+            wire::send(self.socket.as_fd(), &Reply::SpareLost, &[])
+        } else {
+            Ok(())
+        }
+    }
+
     /// Runs one job to its end; only a broken socket is an error.
-    fn job(&mut self, start: &Start, fds: Vec<OwnedFd>) -> Result<(), WireError> {
-        let mut running = match self.launch(start, fds) {
+    fn job(&mut self, (start, mut fds): Job) -> Result<(), WireError> {
+        let shape = Shape {
+            scratch: start.scratch.is_some(),
+        };
+        // Without one it is still the group of a spare that came to nothing.
+        if start.bounding == Bounding::Entered && fds.len() == 5 + usize::from(start.inputs) {
+            self.leaf = fds.pop();
+        }
+        let deadline = Running::deadline(start.limits.wall());
+        let launched = self.launch(shape, |launcher, origin| {
+            request::serve(origin, launcher.filters, (start, fds))
+        });
+        let mut running = match launched {
             Ok(running) => running,
             Err(failed) => {
                 let ended = Ended {
@@ -144,97 +178,76 @@ impl Launcher {
                     init_status: None,
                     usage: RawUsage::default(),
                     failed: Some(failed),
+                    steps: self.steps.read(),
                 };
-                return wire::send(self.socket.as_fd(), &Reply::Ended(ended), &[]);
+                return wire::send(self.socket.as_fd(), &Reply::Ended(Box::new(ended)), &[]);
             }
         };
-        wire::send(
-            self.socket.as_fd(),
-            &Reply::Started,
-            &[running.pidfd.as_fd()],
-        )?;
-        self.watch(&mut running)?;
+        running.deadline = Some(deadline);
+        running.tell_started(&self.socket)?;
+        self.attend(&mut running)?;
+        let ended = self.bury(&running)?;
+        wire::send(self.socket.as_fd(), &Reply::Ended(Box::new(ended)), &[])
+    }
+
+    /// Watches to the end; a job whose slot is gone is not left to itself.
+    fn attend(&self, running: &mut Running) -> Result<(), WireError> {
+        running.watch(&self.socket).inspect_err(|_| running.kill())
+    }
+
+    fn bury(&self, running: &Running) -> Result<Ended, WireError> {
         let waited = sys::wait_pidfd(running.pidfd.as_fd()).map_err(WireError::Os)?;
-        self.drain_status(&mut running)?;
-        let ended = Ended {
+        Ok(Ended {
             siginfo: Some((waited.code, waited.status)),
             init_status: running.init_status,
             usage: waited.usage,
             failed: running.failed,
-        };
-        wire::send(self.socket.as_fd(), &Reply::Ended(ended), &[])
+            steps: self.steps.read(),
+        })
     }
 
-    /// Steps 1 and 2: everything that allocates, the clone, the id maps, the start byte.
-    fn launch(&self, start: &Start, fds: Vec<OwnedFd>) -> Result<Running, Failure> {
-        let bad = |errno: i32| (Stage::Request, errno);
-        let mut fds: Vec<OwnedFd> = fds
-            .into_iter()
-            .map(|fd| sys::duplicate_above(fd.as_fd(), FD_FLOOR).map_err(bad))
-            .collect::<Result<_, _>>()?;
-        let group = match start.bounding {
-            Bounding::Entered => Some(fds.pop().ok_or(bad(libc::EBADMSG))?),
-            _ => None,
-        };
-        if fds.len() != 4 + usize::from(start.inputs) {
-            return Err(bad(libc::EBADMSG));
-        }
-        let program = fds.remove(0);
-        let ruleset = landlock::ruleset(program.as_fd()).map_err(|e| (Stage::Landlock, e))?;
-        let argv = Strings::new(&start.args).map_err(bad)?;
-        let envp = Strings::new(&start.env).map_err(bad)?;
-        let scratch = start
-            .scratch
-            .map(plan::scratch_options)
-            .transpose()
-            .map_err(bad)?;
-        let (ours, theirs) = self.status_pair().map_err(bad)?;
-        let root = if scratch.is_some() {
+    /// Steps 1 and 2: the clone, the id maps, the start byte.
+    fn launch(
+        &self,
+        shape: Shape,
+        life: impl FnOnce(&Launcher, &Origin<'_>),
+    ) -> Result<Running, Failure> {
+        let (ours, theirs) = status_pair().map_err(|errno| (Stage::Clone, errno))?;
+        let root = if shape.scratch {
             &self.with_scratch
         } else {
             &self.empty
         };
         sys::change_directory(root.as_fd()).map_err(|e| (Stage::Root, e))?;
-        let filters = self.filters.of(start.profile, &start.limits);
-        let plan = Plan {
-            argv: &argv.pointers,
-            envp: &envp.pointers,
+        let origin = Origin {
             layers: self.layers,
+            tools: shape.scratch,
             status: theirs.as_raw_fd(),
             launcher_end: ours.as_raw_fd(),
-            scratch: scratch.as_deref(),
-            scratch_rights: landlock::scratch_rights(),
-            ruleset: ruleset.as_raw_fd(),
-            rlimits: &plan::rlimits(start),
-            moves: &plan::moves(&fds),
-            program: program.as_raw_fd(),
-            filters: filters.stages.each_ref().map(Vec::as_slice),
-            init: (start.profile == Profile::Native).then_some(filters.init.as_slice()),
+            steps: self.steps.reset(),
         };
-        let group = group.as_ref().map(AsFd::as_fd);
-        let (pid, pidfd) = clone_job(&plan, self.layers, group).map_err(|e| (Stage::Clone, e))?;
+        let group = self.leaf.as_ref().map(AsFd::as_fd);
+        let cloned = child::spawn(&origin, group, |origin| life(self, origin));
+        let (pid, pidfd) = cloned.map_err(|e| (Stage::Clone, e))?;
+        child::mark(&origin, Stage::Clone);
         drop(theirs);
-        let deadline = clock::now() + start.limits.wall() + BACKUP_GRACE;
-        let running = Running {
+        let mut running = Running {
             pidfd,
             status: ours,
-            deadline,
+            deadline: None,
             failed: None,
             init_status: None,
+            held: Vec::new(),
         };
         if let Err(failed) = self.release(pid, &running) {
-            sys::pidfd_send_signal(running.pidfd.as_fd(), libc::SIGKILL).ok();
-            sys::wait_pidfd(running.pidfd.as_fd()).ok();
+            running.kill();
             return Err(failed);
         }
+        child::mark(&origin, Stage::IdMap);
+        if self.layers.namespaces {
+            running.held = hold(pid);
+        }
         Ok(running)
-    }
-
-    fn status_pair(&self) -> Result<(OwnedFd, OwnedFd), i32> {
-        let (ours, theirs) = wire::pair().map_err(|_| libc::EMFILE)?;
-        let ours = sys::duplicate_above(ours.as_fd(), FD_FLOOR)?;
-        let theirs = sys::duplicate_above(theirs.as_fd(), FD_FLOOR)?;
-        Ok((ours, theirs))
     }
 
     /// Step 2: maps, then the byte the child waits for.
@@ -255,142 +268,21 @@ impl Launcher {
             .map(|_| ())
             .map_err(|e| (Stage::IdMap, e as i32))
     }
-
-    /// Waits for the end of pid 1, passing on what it says; kills it if the slot does not.
-    fn watch(&self, running: &mut Running) -> Result<(), WireError> {
-        let mut status_open = true;
-        let mut killed = false;
-        loop {
-            let left = running.deadline.saturating_duration_since(clock::now());
-            let timeout = if killed {
-                PollTimeout::NONE
-            } else {
-                round_up(left)
-            };
-            let status_events = if status_open {
-                PollFlags::POLLIN
-            } else {
-                PollFlags::empty()
-            };
-            let mut fds = vec![
-                PollFd::new(running.pidfd.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.socket.as_fd(), PollFlags::empty()),
-            ];
-            if status_open {
-                fds.push(PollFd::new(running.status.as_fd(), status_events));
-            }
-            match poll(&mut fds, timeout) {
-                Ok(_) | Err(nix::Error::EINTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let ready: Vec<bool> = fds
-                .iter()
-                .map(|fd| fd.revents().is_some_and(|r| !r.is_empty()))
-                .collect();
-            drop(fds);
-            if ready.get(1) == Some(&true) {
-                return Err(WireError::Closed);
-            }
-            if ready.first() == Some(&true) {
-                return Ok(());
-            }
-            if ready.get(2) == Some(&true) {
-                status_open = self.read_status(running)?;
-            }
-            if !killed && running.deadline <= clock::now() {
-                sys::pidfd_send_signal(running.pidfd.as_fd(), libc::SIGKILL).ok();
-                killed = true;
-            }
-        }
-    }
-
-    fn drain_status(&self, running: &mut Running) -> Result<(), WireError> {
-        while self.read_status(running)? {}
-        Ok(())
-    }
-
-    /// One message of the child. `false` once there will be no more.
-    fn read_status(&self, running: &mut Running) -> Result<bool, WireError> {
-        let mut bytes = [0u8; STATUS_BYTES];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        match wire::receive_bytes(running.status.as_fd(), &mut bytes, flags) {
-            Ok((STATUS_BYTES, mut fds)) => {
-                let [tag, stage, _, _, a, b, c, d] = bytes;
-                let value = i32::from_ne_bytes([a, b, c, d]);
-                match tag {
-                    child::STATUS_FAILED => {
-                        running.failed = Stage::from_code(stage).map(|stage| (stage, value));
-                    }
-                    child::STATUS_INIT => running.init_status = Some(value),
-                    child::STATUS_SCRATCH => {
-                        if let Some(directory) = fds.pop() {
-                            wire::send(self.socket.as_fd(), &Reply::Scratch, &[directory.as_fd()])?;
-                        }
-                    }
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            }
-            Ok(_) | Err(WireError::Closed | WireError::WouldBlock) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
 }
 
-fn round_up(left: Duration) -> PollTimeout {
-    let millis = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
-    PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+fn status_pair() -> Result<(OwnedFd, OwnedFd), i32> {
+    let (ours, theirs) = wire::small_pair().map_err(|_| libc::EMFILE)?;
+    let ours = sys::duplicate_above(ours.as_fd(), FD_FLOOR)?;
+    let theirs = sys::duplicate_above(theirs.as_fd(), FD_FLOOR)?;
+    Ok((ours, theirs))
 }
 
-/// Step 1. `clone3` where it exists, else `clone`; both give a pidfd.
-fn clone_job(
-    plan: &Plan<'_>,
-    layers: Layers,
-    group: Option<BorrowedFd<'_>>,
-) -> sys::Errno<(libc::pid_t, OwnedFd)> {
-    let namespaces = if layers.namespaces { NAMESPACES } else { 0 };
-    let mut pidfd: i32 = -1;
-    let into_group = if group.is_some() { INTO_CGROUP } else { 0 };
-    let mut arguments = libc::clone_args {
-        flags: u64::from((namespaces | libc::CLONE_PIDFD).cast_unsigned())
-            | CLEAR_SIGHAND
-            | into_group,
-        pidfd: (&raw mut pidfd).expose_provenance() as u64,
-        exit_signal: u64::from(libc::SIGCHLD.unsigned_abs()),
-        child_tid: 0,
-        parent_tid: 0,
-        stack: 0,
-        stack_size: 0,
-        tls: 0,
-        set_tid: 0,
-        set_tid_size: 0,
-        cgroup: group.map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),
-    };
-    // SAFETY: `arguments` is live and has its exact size. With no stack given the call is a fork:
-    // the child runs on a copy of this frame, in a process of one thread, and only enters
-    // `child::enter`, which never returns. std offers no clone.
-    let mut pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            &raw mut arguments,
-            size_of::<libc::clone_args>(),
-        )
-    };
-    if pid < 0 && sys::errno() == libc::ENOSYS && group.is_none() {
-        let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
-        // SAFETY: as above; the older call stores the pidfd through its third argument.
-        pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
-    }
-    if pid == 0 {
-        child::enter(plan);
-    }
-    let pid = sys::check(pid)?;
-    Ok((
-        libc::pid_t::try_from(pid).map_err(|_| libc::EOVERFLOW)?,
-        sys::own(pidfd),
-    ))
+/// The last process of a namespace waits while the kernel takes it apart, and the end of a job
+/// waits with it. Held open, it is taken apart after the end has been reported.
+fn hold(pid: libc::pid_t) -> Vec<OwnedFd> {
+    let open = |kind: &str| File::open(Path::new("/proc").join(format!("{pid}/ns/{kind}")));
+    SLOW_TO_REMOVE
+        .iter()
+        .filter_map(|kind| open(kind).ok().map(OwnedFd::from))
+        .collect()
 }
-
-/// Flags of `clone3` that lie above the 32 bits of `clone`.
-const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-const INTO_CGROUP: u64 = 0x2_0000_0000;

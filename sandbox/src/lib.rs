@@ -2,8 +2,9 @@
 //! one typed value that says how it ended.
 //!
 //! A program that came over the network is run under three walls that do not trust one another:
-//! seven fresh namespaces around an empty root, Landlock with one rule, and three stacked seccomp
-//! filters. With any one of them down the other two still stop file reads, network and signals.
+//! seven fresh namespaces around an empty root, Landlock with one rule, and a seccomp filter merged
+//! of three lists. With any one of them down the other two still stop file reads, network and
+//! signals.
 //!
 //! ```text
 //! node ── slot thread ──SEQPACKET── launcher ──clone3── job pid 1 [── program]
@@ -11,19 +12,21 @@
 //!         cancel, CPU, Outcome      own user            Landlock, no capabilities, seccomp
 //! ```
 //! The node never forks: one small launcher per slot does. It dies with the slot's thread, and
-//! every job dies with its launcher.
+//! every job dies with its launcher. What does not depend on the job is done before there is one,
+//! by a *spare* that serves one job or none.
 //!
 //! # Reading order
 //! [`Spec`] and [`Limits`] (what to run), [`Outcome`] (how it can end), `slot.rs` and
-//! `supervise.rs` (the outside), `wire.rs`, `launcher.rs` and `child.rs` (the inside, steps 1 to
-//! 12), `profiles/` (the third wall), [`attacks`] (what is tried against all of it), [`Sandbox`]
+//! `supervise.rs` (the outside), `wire.rs`, `launcher.rs`, `request.rs` and `child.rs` (the inside,
+//! steps 1 to 12), `profiles/` (the third wall), [`attacks`] (what is tried against all of it), [`Sandbox`]
 //! (whether this host is good enough at all).
 //!
 //! # Invariants
 //! - No job runs before the self-test has attacked the sandbox on this host and failed.
 //! - The first recorded cause of an end is the outcome.
 //! - Whatever happens to node, slot thread or launcher, the job dies.
-//! - Between `clone3` and `execveat` nothing allocates.
+//! - A launcher has one thread, so what it clones may allocate while it lays a job out; the steps
+//!   before and after that do not.
 //!
 //! # It is not
 //! A container runtime, a scheduler, or an oracle: outcomes are facts about this host, so nothing
@@ -39,6 +42,8 @@ mod collect;
 mod container;
 mod doctor;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inherited;
 mod init;
 mod landlock;
@@ -50,7 +55,11 @@ mod namespaces;
 mod outcome;
 mod output;
 mod plan;
+mod privilege;
 mod report;
+mod request;
+mod root;
+mod running;
 mod sandbox;
 mod seccomp;
 mod selftest;

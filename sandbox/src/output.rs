@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
 /// A read takes this much at a time, which is also how far a stream may overshoot its limit.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 16 * 1024;
 
 /// What one reading found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,16 +69,14 @@ impl Capture {
         let Some(pipe) = &mut self.pipe else {
             return Flow::Ended;
         };
-        let before = self.bytes.len();
-        self.bytes.resize(before + CHUNK, 0);
-        let got = self
-            .bytes
-            .get_mut(before..)
-            .map_or(Ok(0), |space| pipe.read(space));
-        let flow = match got {
+        // On the stack, which is warm: a fresh vector of this size costs more than a small job's
+        // whole output.
+        let mut chunk = [0u8; CHUNK];
+        let flow = match pipe.read(&mut chunk) {
             Ok(0) => Flow::Ended,
             Ok(count) => {
-                self.bytes.truncate(before + count);
+                self.bytes
+                    .extend_from_slice(chunk.get(..count).unwrap_or_default());
                 if self.bytes.len() > self.limit {
                     Flow::Flood
                 } else {
@@ -91,7 +89,6 @@ impl Capture {
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
                 ) =>
             {
-                self.bytes.truncate(before);
                 return Flow::More;
             }
             Err(_) => Flow::Ended,
@@ -102,10 +99,7 @@ impl Capture {
                 self.bytes.truncate(self.limit);
                 self.pipe = None;
             }
-            Flow::Ended => {
-                self.bytes.truncate(before);
-                self.pipe = None;
-            }
+            Flow::Ended => self.pipe = None,
         }
         flow
     }

@@ -1,4 +1,4 @@
-//! What the child needs, made before the clone: strings, limits, descriptor moves.
+//! What the job needs for its last steps, laid out before them: strings, limits, moves.
 
 use std::ffi::{CStr, CString, c_char};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -6,7 +6,6 @@ use std::ptr;
 
 use seccompiler::sock_filter;
 
-use crate::layers::Layers;
 use crate::limits::{Limits, SIGPENDING, STACK_BYTES};
 use crate::spec::Profile;
 use crate::wire::{Bounding, Start};
@@ -17,14 +16,10 @@ const INIT_TASKS: u64 = 1;
 /// the one to refuse.
 const TASK_MARGIN: u64 = 8;
 
-/// Everything the child needs, laid out before the clone.
+/// Everything the last steps need; they allocate nothing.
 pub(crate) struct Plan<'a> {
     pub(crate) argv: &'a [*const c_char],
     pub(crate) envp: &'a [*const c_char],
-    pub(crate) layers: Layers,
-    /// Child's end of the status socket, and the launcher's, to be closed here.
-    pub(crate) status: RawFd,
-    pub(crate) launcher_end: RawFd,
     /// Mount options of the scratch file system.
     pub(crate) scratch: Option<&'a CStr>,
     pub(crate) scratch_rights: u64,
@@ -33,7 +28,9 @@ pub(crate) struct Plan<'a> {
     /// Streams and inputs: from a high number to the fixed one.
     pub(crate) moves: &'a [(RawFd, RawFd)],
     pub(crate) program: RawFd,
-    pub(crate) filters: [&'a [sock_filter]; 3],
+    /// Where the program lies beneath the old root, if that is known.
+    pub(crate) program_path: Option<&'a CStr>,
+    pub(crate) filter: &'a [sock_filter],
     /// Filter of pid 1, if the program runs under init.
     pub(crate) init: Option<&'a [sock_filter]>,
 }
@@ -83,6 +80,15 @@ pub(crate) fn scratch_options(scratch: (u64, u64)) -> Result<CString, i32> {
     CString::new(text).map_err(|_| libc::EINVAL)
 }
 
+/// Path of the program beneath the old root; an empty one is not known.
+pub(crate) fn program_path(path: &[u8]) -> Result<Option<CString>, i32> {
+    if path.first() != Some(&b'/') {
+        return Ok(None);
+    }
+    let beneath = [b"/old", path].concat();
+    CString::new(beneath).map(Some).map_err(|_| libc::EINVAL)
+}
+
 fn fixed(value: u64) -> libc::rlimit {
     libc::rlimit {
         rlim_cur: value,
@@ -121,7 +127,11 @@ pub(crate) fn rlimits(start: &Start) -> Vec<(libc::__rlimit_resource_t, libc::rl
     if start.bounding == Bounding::Rlimits {
         rows.push((libc::RLIMIT_DATA, fixed(limits.memory_bytes)));
     }
-    if let Some(bytes) = limits.address_space_bytes {
+    // A group counts what is used. Without one, what is reserved has to do; a job that asks for
+    // less than the ceiling gets that in any case. Runtimes reserve far more than they use.
+    let ceiling = Limits::ceiling(start.profile).address_space_bytes;
+    let asked = limits.address_space_bytes;
+    if let Some(bytes) = asked.filter(|_| start.bounding == Bounding::Rlimits || asked < ceiling) {
         rows.push((libc::RLIMIT_AS, fixed(bytes)));
     }
     rows
@@ -139,6 +149,7 @@ mod tests {
             limits: Limits::ceiling(profile),
             profile,
             scratch: None,
+            program_path: Vec::new(),
             bounding,
         }
     }
@@ -169,13 +180,12 @@ mod tests {
             limit(&start(Profile::Runner, Bounding::Rlimits), libc::RLIMIT_AS),
             None
         );
-        assert!(
-            limit(
-                &start(Profile::Native, Bounding::Inherited),
-                libc::RLIMIT_AS
-            )
-            .is_some()
-        );
+        let native = |bounding| start(Profile::Native, bounding);
+        assert!(limit(&native(Bounding::Rlimits), libc::RLIMIT_AS).is_some());
+        let mut grouped = native(Bounding::Inherited);
+        assert_eq!(limit(&grouped, libc::RLIMIT_AS), None);
+        grouped.limits.address_space_bytes = Some(64 << 20);
+        assert_eq!(limit(&grouped, libc::RLIMIT_AS), Some((64 << 20, 64 << 20)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::outcome::Outcome;
+use crate::stage::Stage;
 use crate::tier::Tier;
 
 /// What a run consumed.
@@ -57,6 +58,9 @@ pub struct Report {
     pub files: Vec<Collected>,
     /// Protection under which it ran.
     pub tier: Tier,
-    /// From the request until the job's process existed.
+    /// From the request until a process had taken the job.
     pub setup: Duration,
+    /// Stages of the set-up and when each was passed, by the monotonic clock of this host. Those
+    /// before `Stage::Request` may lie long before the job.
+    pub steps: Vec<(Stage, Duration)>,
 }

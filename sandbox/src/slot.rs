@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::MsgFlags;
+use nix::sys::socket::{MsgFlags, Shutdown, shutdown};
 
 use crate::cancel::Cancel;
 use crate::cgroup::{Cgroups, SlotGroup};
@@ -23,10 +23,12 @@ use crate::spec::{Program, Spec};
 use crate::supervise;
 use crate::sys;
 use crate::tier::{Degradation, Tier};
-use crate::wire::{self, Reply, Request, Setup};
+use crate::wire::{self, Reply, Request, Setup, Shape, WireError};
 
 /// A launcher that cannot say "ready" in this time is broken.
 const READY_WAIT: Duration = Duration::from_secs(10);
+/// A launcher told to go is killed after this time.
+const END_WAIT: Duration = Duration::from_secs(1);
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Argument that makes the binary a launcher; its `main` matches it before anything else.
@@ -52,6 +54,23 @@ impl SlotConfig {
         self.uid
     }
 
+    /// Uses another launcher than the sandbox was opened with; only in builds of the attack suite.
+    #[cfg(feature = "attack-suite")]
+    #[must_use]
+    pub fn with_launcher(mut self, launcher: impl Into<PathBuf>) -> Self {
+        self.launcher = launcher.into();
+        self
+    }
+
+    /// Leaves the control group out; exists only in builds of the attack suite.
+    #[cfg(feature = "attack-suite")]
+    #[must_use]
+    pub fn without_cgroup(mut self) -> Self {
+        self.cgroups = Arc::new(Cgroups::None);
+        self.tier = self.tier.and(Degradation::Cgroup);
+        self
+    }
+
     /// Builds only some layers; exists only in builds of the attack suite.
     #[cfg(feature = "attack-suite")]
     #[must_use]
@@ -72,6 +91,8 @@ pub struct Slot {
     group: SlotGroup,
     backoff: Duration,
     not_before: Option<Instant>,
+    /// The process that waits for the next job, if one was asked for.
+    spare: Option<Shape>,
     buffer: Vec<u8>,
 }
 
@@ -93,14 +114,17 @@ impl Slot {
             .slot(config.index, config.uid)
             .map_err(|source| SpawnError::Cgroup { source })?;
         let launcher = Launcher::start(&config, &group)?;
-        Ok(Slot {
+        let mut slot = Slot {
             config,
             launcher: Some(launcher),
             group,
             backoff: BACKOFF_FIRST,
             not_before: None,
+            spare: None,
             buffer: Vec::new(),
-        })
+        };
+        slot.prepare(Shape { scratch: false });
+        Ok(slot)
     }
 
     /// Runs one job to its end. Blocks for at most the wall limit plus a small constant.
@@ -129,6 +153,13 @@ impl Slot {
             Ok(run) => run,
             Err(_) => return Ok(self.lost()),
         };
+        let shape = run.shape();
+        let spare = self.spare.take();
+        let spare = spare.filter(|_| launcher.spare_lives(&mut self.buffer));
+        if spare.is_some_and(|spare| spare != shape) {
+            wire::send(launcher.socket.as_fd(), &Request::Discard, &[]).ok();
+            self.group.abandon();
+        }
         let report = run.drive(
             &launcher.socket,
             &mut self.group,
@@ -140,8 +171,25 @@ impl Slot {
             self.launcher = None;
         } else {
             self.backoff = BACKOFF_FIRST;
+            self.prepare(shape);
         }
         Ok(report)
+    }
+
+    /// Asks for a process that waits for the next job, which will most likely be like the last.
+    /// Without one the next job starts later, and no worse.
+    fn prepare(&mut self, shape: Shape) {
+        let Some(launcher) = &self.launcher else {
+            return;
+        };
+        let Ok(leaf) = self.group.lease() else {
+            return;
+        };
+        let fds: Vec<BorrowedFd<'_>> = leaf.iter().map(AsFd::as_fd).collect();
+        let request = Request::Prepare(shape);
+        if wire::send(launcher.socket.as_fd(), &request, &fds).is_ok() {
+            self.spare = Some(shape);
+        }
     }
 
     /// Pid of the launcher, while there is one.
@@ -165,7 +213,8 @@ impl Slot {
         if let Some(until) = self.not_before {
             std::thread::sleep(until.saturating_duration_since(clock::now()));
         }
-        match Launcher::start(&self.config, &self.group) {
+        self.spare = None;
+        match self.restart() {
             Ok(launcher) => {
                 self.launcher = Some(launcher);
                 self.not_before = None;
@@ -179,6 +228,18 @@ impl Slot {
         }
     }
 
+    /// Another launcher in another group: what the old one left, even dead and not yet reaped by
+    /// whoever adopted it, would count against the new one's jobs.
+    fn restart(&mut self) -> Result<Launcher, SpawnError> {
+        self.group = SlotGroup::None;
+        self.group = self
+            .config
+            .cgroups
+            .slot(self.config.index, self.config.uid)
+            .map_err(|source| SpawnError::Cgroup { source })?;
+        Launcher::start(&self.config, &self.group)
+    }
+
     fn lost(&self) -> Report {
         Report {
             outcome: Outcome::LauncherLost,
@@ -188,6 +249,7 @@ impl Slot {
             files: Vec::new(),
             tier: self.config.tier.clone(),
             setup: Duration::ZERO,
+            steps: Vec::new(),
         }
     }
 }
@@ -196,6 +258,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         // The group can only be removed once its last process is gone.
         self.launcher = None;
+        self.spare = None;
     }
 }
 
@@ -224,6 +287,13 @@ impl Launcher {
         Ok(launcher)
     }
 
+    /// Whether nothing has been heard of the spare, which says nothing while it lives.
+    fn spare_lives(&self, buffer: &mut Vec<u8>) -> bool {
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let heard = wire::receive::<Reply>(self.socket.as_fd(), buffer, flags);
+        !matches!(heard, Ok((Reply::SpareLost, _)))
+    }
+
     fn set_up(&self, config: &SlotConfig, roots: &[OwnedFd; 2]) -> Result<(), SpawnError> {
         let not_ready = |text: String| SpawnError::NotReady(text);
         let setup = Request::Setup(Setup {
@@ -248,9 +318,28 @@ impl Launcher {
 
 impl Drop for Launcher {
     fn drop(&mut self) {
-        // Its jobs die with it by their parent-death signal.
+        // Told that nobody listens, it ends what it has cloned and then itself, and leaves no
+        // orphan for somebody else to reap. If it does not, its jobs die with it by their
+        // parent-death signal.
+        if shutdown(self.socket.as_raw_fd(), Shutdown::Write).is_ok() {
+            await_end(&self.socket).ok();
+        }
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Waits until every holder of the other end is gone, reading what they still had to say.
+fn await_end(socket: &OwnedFd) -> io::Result<()> {
+    let deadline = clock::now() + END_WAIT;
+    let mut buffer = Vec::new();
+    loop {
+        wait_readable(socket, deadline.saturating_duration_since(clock::now()))?;
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let heard = wire::receive::<Reply>(socket.as_fd(), &mut buffer, flags);
+        if let Err(WireError::Closed | WireError::Os(_)) = heard {
+            return Ok(());
+        }
     }
 }
 
@@ -271,16 +360,28 @@ fn wait_readable(socket: &OwnedFd, most: Duration) -> io::Result<()> {
     }
 }
 
-/// Opens, making them if need be, the empty directory and the one that holds only `scratch`.
+/// Opens, making them if need be, the empty directory and the one for tools, in which lie the
+/// places where things are mounted.
 pub(crate) fn roots(work_dir: &Path) -> Result<[OwnedFd; 2], SpawnError> {
     let failed = |path: &Path, source| SpawnError::Directory {
         path: path.display().to_string(),
         source,
     };
     let empty = work_dir.join("empty");
-    let with_scratch = work_dir.join("with-scratch");
-    for path in [&empty, &with_scratch.join("scratch"), &with_scratch] {
+    let tools = work_dir.join("tools");
+    let directories = ["scratch", "old", "dev", "proc/self"].map(|name| tools.join(name));
+    for path in directories.iter().chain([&empty]) {
         fs::create_dir_all(path).map_err(|e| failed(path, e))?;
+    }
+    for path in ["dev/null", "dev/zero", "dev/urandom", "proc/self/exe"] {
+        let path = tools.join(path);
+        if !path.exists() {
+            fs::write(&path, b"").map_err(|e| failed(&path, e))?;
+        }
+    }
+    let tmp = tools.join("tmp");
+    if tmp.symlink_metadata().is_err() {
+        symlink("scratch", &tmp).map_err(|e| failed(&tmp, e))?;
     }
     let open = |path: &Path, holds: usize| {
         let found = fs::read_dir(path).map_err(|e| failed(path, e))?.count();
@@ -295,7 +396,10 @@ pub(crate) fn roots(work_dir: &Path) -> Result<[OwnedFd; 2], SpawnError> {
             .map(OwnedFd::from)
             .map_err(|e| failed(path, e))
     };
-    Ok([open(&empty, 0)?, open(&with_scratch, 1)?])
+    for (name, holds) in [("dev", 3), ("proc/self", 1), ("proc", 1)] {
+        open(&tools.join(name), holds)?;
+    }
+    Ok([open(&empty, 0)?, open(&tools, 5)?])
 }
 
 /// Kills through a pidfd; a process that is gone already is fine.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ impl Profile {
 #[derive(Debug, Clone)]
 pub struct Program {
     file: Arc<OwnedFd>,
+    /// Where it lies, without links; empty if that cannot be told.
+    path: Arc<[u8]>,
 }
 
 impl Program {
@@ -56,9 +59,16 @@ impl Program {
     /// # Errors
     /// When the file cannot be opened. Whether it can be executed shows when it is run.
     pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let real = std::fs::canonicalize(path).unwrap_or_default();
         Ok(Program {
-            file: Arc::new(File::open(path)?.into()),
+            file: Arc::new(file.into()),
+            path: real.as_os_str().as_bytes().into(),
         })
+    }
+
+    pub(crate) fn path(&self) -> &[u8] {
+        &self.path
     }
 }
 
@@ -68,7 +78,9 @@ impl AsFd for Program {
     }
 }
 
-/// A writable directory `/scratch` of the job, in memory, gone with it.
+/// A writable directory `/scratch` of the job, in memory, gone with it; the job starts there. With
+/// it come `/tmp`, which is the same, `/dev/null`, `/dev/zero`, `/dev/urandom`, and
+/// `/proc/self/exe`, which is the program: what shells and other tools cannot do without.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scratch {
     /// Size of the file system, at most 16 MiB.

@@ -2,28 +2,29 @@
 
 use crate::wire::{Decode, Encode};
 
-/// One step of the set-up, in order. The code travels from the job to the launcher as one byte.
+/// One step of the set-up, in order. Those before `Request` are passed before a job is known, if
+/// there is time. The code travels from the job to the launcher as one byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "each name is the step it stands for")]
 pub enum Stage {
-    Request = 1,
-    Clone = 2,
-    IdMap = 3,
-    Identity = 4,
-    ParentDeath = 5,
-    Session = 6,
-    Hostname = 7,
-    Priority = 8,
-    MountPrivate = 9,
-    Root = 10,
-    Scratch = 11,
-    Pivot = 12,
-    Rlimit = 13,
-    NoNewPrivileges = 14,
-    Mdwe = 15,
-    Landlock = 16,
-    Capabilities = 17,
+    Clone = 1,
+    IdMap = 2,
+    Identity = 3,
+    ParentDeath = 4,
+    Session = 5,
+    Hostname = 6,
+    Priority = 7,
+    MountPrivate = 8,
+    Root = 9,
+    Pivot = 10,
+    NoNewPrivileges = 11,
+    Mdwe = 12,
+    Capabilities = 13,
+    Request = 14,
+    Scratch = 15,
+    Rlimit = 16,
+    Landlock = 17,
     Descriptors = 18,
     Init = 19,
     Seccomp = 20,
@@ -33,7 +34,6 @@ pub enum Stage {
 impl Stage {
     /// All stages in the order they are passed.
     pub const ALL: [Stage; 21] = [
-        Stage::Request,
         Stage::Clone,
         Stage::IdMap,
         Stage::Identity,
@@ -43,13 +43,14 @@ impl Stage {
         Stage::Priority,
         Stage::MountPrivate,
         Stage::Root,
-        Stage::Scratch,
         Stage::Pivot,
-        Stage::Rlimit,
         Stage::NoNewPrivileges,
         Stage::Mdwe,
-        Stage::Landlock,
         Stage::Capabilities,
+        Stage::Request,
+        Stage::Scratch,
+        Stage::Rlimit,
+        Stage::Landlock,
         Stage::Descriptors,
         Stage::Init,
         Stage::Seccomp,

@@ -20,8 +20,9 @@ use crate::output::{Capture, Feed, Flow};
 use crate::report::{Report, Usage};
 use crate::slot::kill;
 use crate::spec::{Profile, Spec};
+use crate::stage::Stage;
 use crate::tier::Tier;
-use crate::wire::{self, Bounding, Ended, Reply, Request, Start, WireError};
+use crate::wire::{self, Bounding, Ended, Reply, Request, Shape, Start, Steps, WireError};
 
 /// After the end, outputs are read until end of file or this long.
 const DRAIN: Duration = Duration::from_millis(100);
@@ -91,6 +92,13 @@ impl Run {
         })
     }
 
+    /// What a process made for this job beforehand has to be like.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape {
+            scratch: self.spec.scratch.is_some(),
+        }
+    }
+
     /// Whether the launcher must be replaced.
     pub(crate) fn launcher_is_lost(&self) -> bool {
         self.lost
@@ -146,6 +154,7 @@ impl Run {
             inputs,
             limits: self.spec.limits.clone(),
             profile: self.spec.profile,
+            program_path: self.spec.program.path().to_vec(),
             scratch: self
                 .spec
                 .scratch
@@ -262,9 +271,12 @@ impl Run {
                 }
             }
             Ok((Reply::Scratch, mut fds)) => self.scratch = fds.pop(),
-            Ok((Reply::Ended(ended), _)) => self.ended = Some(ended),
+            Ok((Reply::Ended(ended), _)) => self.ended = Some(*ended),
             Err(WireError::WouldBlock) => {}
-            Ok((Reply::Ready | Reply::Refused { .. }, _)) | Err(_) => self.lost = true,
+            // The job may have died with the spare before anybody knew of it.
+            Ok((Reply::SpareLost | Reply::Ready | Reply::Refused { .. }, _)) | Err(_) => {
+                self.lost = true;
+            }
         }
     }
 
@@ -375,6 +387,10 @@ impl Run {
             files,
             tier,
             setup: self.setup,
+            steps: self
+                .ended
+                .as_ref()
+                .map_or_else(Vec::new, |ended| steps(&ended.steps)),
         }
     }
 }
@@ -388,6 +404,18 @@ fn end(ended: &Ended) -> Option<End> {
     ended
         .siginfo
         .map(|(code, status)| End::from_siginfo(code, status))
+}
+
+/// Stages that were passed, in order of time.
+fn steps(times: &Steps) -> Vec<(Stage, Duration)> {
+    let mut passed: Vec<(Stage, Duration)> = Stage::ALL
+        .into_iter()
+        .zip(times)
+        .filter(|(_, at)| **at > 0)
+        .map(|(stage, at)| (stage, Duration::from_nanos(*at)))
+        .collect();
+    passed.sort_by_key(|(_, at)| *at);
+    passed
 }
 
 fn allowed_cpus() -> u32 {

@@ -4,11 +4,13 @@
 //! slot                         launcher
 //!  | -- Setup [empty, scratch] --> |   once
 //!  | <------------- Ready -------- |
-//!  | -- Start [program, 0-2, in]-> |   per job
+//!  | -- Prepare [group] ---------> |   before a job is known: a spare is made, and now reads
+//!  | -- Start [program, 0-2, in]-> |   per job; taken by the spare, else by the launcher
 //!  | <----- Started [pidfd] ------ |
 //!  | <----- Scratch [dir] -------- |   only with a scratch directory
 //!  | <------------- Ended -------- |
 //! ```
+//! `Discard` ends a spare that does not fit the next job.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -36,8 +38,20 @@ pub(crate) const MESSAGE_FDS_MAX: usize = 5 + INPUTS_MAX;
 pub(crate) enum Request {
     /// First message; carries the empty root and the root with a scratch directory.
     Setup(Setup),
-    /// One job; carries program, stdin, stdout, stderr, inputs, and the control group if any.
+    /// One job; carries program, stdin, stdout, stderr, inputs, and, if no spare waits for it, the
+    /// control group if any.
     Start(Start),
+    /// Make a spare for the next job; carries the control group if any.
+    Prepare(Shape),
+    /// The spare is of no use.
+    Discard,
+}
+
+/// What a spare is made for. Everything else about a job is settled when it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Shape {
+    /// Whether there will be a scratch directory.
+    pub(crate) scratch: bool,
 }
 
 /// What a launcher becomes before its first job.
@@ -57,6 +71,9 @@ pub(crate) struct Start {
     pub(crate) inputs: u8,
     pub(crate) limits: Limits,
     pub(crate) profile: Profile,
+    /// Where the program lies on the host; empty if that is not known. Only a root for tools
+    /// needs it, and only to find the same file again.
+    pub(crate) program_path: Vec<u8>,
     /// Bytes and inodes of the scratch directory.
     pub(crate) scratch: Option<(u64, u64)>,
     pub(crate) bounding: Bounding,
@@ -69,7 +86,7 @@ pub(crate) enum Bounding {
     Rlimits,
     /// The launcher's own control group, which the job inherits.
     Inherited,
-    /// A fresh control group, whose descriptor comes last in the message.
+    /// A fresh control group, whose descriptor came with `Prepare` or comes last with `Start`.
     Entered,
 }
 
@@ -77,10 +94,15 @@ pub(crate) enum Bounding {
 #[derive(Debug, Encode, Decode)]
 pub(crate) enum Reply {
     Ready,
-    Refused { stage: Stage, errno: i32 },
+    Refused {
+        stage: Stage,
+        errno: i32,
+    },
     Started,
     Scratch,
-    Ended(Ended),
+    Ended(Box<Ended>),
+    /// The spare was killed. If a `Start` was under way to it, that may be lost with it.
+    SpareLost,
 }
 
 /// The end of a job as its parent saw it.
@@ -92,7 +114,12 @@ pub(crate) struct Ended {
     pub(crate) init_status: Option<i32>,
     pub(crate) usage: RawUsage,
     pub(crate) failed: Option<(Stage, i32)>,
+    pub(crate) steps: Steps,
 }
+
+/// When each stage was passed, in nanoseconds of the monotonic clock by its code less one; 0 if
+/// it was not.
+pub(crate) type Steps = [u64; Stage::ALL.len()];
 
 /// Why a message did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -124,17 +151,27 @@ fn config() -> impl bincode::config::Config {
 
 /// Two ends of one message channel, both closed on exec.
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), WireError> {
-    let (a, b) = socketpair(
-        nix::sys::socket::AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?;
+    let (a, b) = small_pair()?;
     for end in [&a, &b] {
         // Where the kernel's ceiling is lower, long argument lists fail to send: an error, typed.
         setsockopt(end, sockopt::SndBuf, &(2 * MESSAGE_BYTES_MAX))?;
     }
     Ok((a, b))
+}
+
+/// The same for messages of a few bytes.
+pub(crate) fn small_pair() -> Result<(OwnedFd, OwnedFd), WireError> {
+    Ok(socketpair(
+        nix::sys::socket::AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?)
+}
+
+pub(crate) fn encode<M: Encode>(message: &M) -> Result<Vec<u8>, WireError> {
+    bincode::encode_to_vec(message, config())
+        .map_err(|_| WireError::Garbage("message does not encode"))
 }
 
 /// Sends one message whole.
@@ -143,8 +180,7 @@ pub(crate) fn send<M: Encode>(
     message: &M,
     fds: &[BorrowedFd<'_>],
 ) -> Result<(), WireError> {
-    let bytes = bincode::encode_to_vec(message, config())
-        .map_err(|_| WireError::Garbage("message does not encode"))?;
+    let bytes = encode(message)?;
     let raw: Vec<i32> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };

@@ -55,12 +55,15 @@ pub(super) fn read_secret(target: &str) -> Attempt {
     }
 }
 
-/// A file of the host, written. Without a target, the usual writable places.
+/// A file of the host, written. Without a target, the usual writable places; `/tmp` may be the
+/// job's own. A target is not made if it is not there, since what a job makes is its own as well.
 pub(super) fn write_file(target: &str) -> Attempt {
-    let flags = libc::O_WRONLY | libc::O_CREAT;
     match CString::new(target) {
-        Ok(path) if !target.is_empty() => open_any(&[&path], flags),
-        _ => open_any(&[c"/tmp/file", c"/dev/shm/file"], flags),
+        Ok(path) if !target.is_empty() => open_any(&[&path], libc::O_WRONLY),
+        _ => open_any(
+            &[c"/var/tmp/file", c"/dev/shm/file", c"/old/tmp/file"],
+            libc::O_WRONLY | libc::O_CREAT,
+        ),
     }
 }
 

@@ -298,11 +298,11 @@ pub(super) const TABLE: &[Attack] = &[
             ],
         )
     }),
-    row("name_self", "a process attribute", |_| {
-        call(
-            libc::SYS_prctl,
-            &[Arg::Int(libc::PR_SET_NAME.into()), Arg::Text(c"x")],
-        )
+    row("read_old_root", "the root it was started from", |_| {
+        open_any(&[c"/old/etc/passwd", c"../../etc/passwd"], libc::O_RDONLY)
+    }),
+    row("be_traced", "being traced by anybody", |_| {
+        ints(libc::SYS_prctl, &[libc::PR_SET_PTRACER.into(), -1])
     }),
     row("new_filter", "a filter of its own", |_| {
         reached(libc::SYS_seccomp, &[1, 0, 0])

@@ -106,7 +106,23 @@ impl SlotGroup {
         }
     }
 
-    /// Sets the limits of the next job and notes the counters.
+    /// The group of the next job, where each has its own: to be entered by the clone.
+    pub(crate) fn lease(&mut self) -> io::Result<Option<OwnedFd>> {
+        match self {
+            SlotGroup::None | SlotGroup::V1(_) => Ok(None),
+            SlotGroup::V2(slot) => slot.lease(),
+        }
+    }
+
+    /// Gives up a leased group that no job will use.
+    pub(crate) fn abandon(&mut self) {
+        if let SlotGroup::V2(slot) = self {
+            slot.abandon();
+        }
+    }
+
+    /// Sets the limits of the next job and notes the counters. Gives its group, unless that was
+    /// leased before.
     pub(crate) fn begin(
         &mut self,
         limits: &Limits,
@@ -119,7 +135,7 @@ impl SlotGroup {
                 .map(|()| (Bounding::Inherited, None)),
             SlotGroup::V2(slot) => slot
                 .begin(limits, profile)
-                .map(|leaf| (Bounding::Entered, Some(leaf))),
+                .map(|leaf| (Bounding::Entered, leaf)),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Version 1: one group per slot in each controller; the launcher joins, jobs inherit.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Counted, LAUNCHER_BYTES, read_field, read_number, remove, task_limit};
+use super::{Counted, LAUNCHER_BYTES, field, remove, task_limit};
 use crate::limits::Limits;
 use crate::spec::Profile;
 
@@ -59,16 +60,18 @@ impl V1 {
     pub(crate) fn slot(&self, index: u32) -> io::Result<Slot> {
         let serial = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-slot-{index}-{serial}", std::process::id());
-        let slot = Slot {
+        let mut slot = Slot {
             memory: self.memory.join(&name),
             pids: self.pids.join(&name),
             cpuacct: self.cpuacct.join(&name),
             limited: None,
             at_start: Counted::default(),
+            counters: None,
         };
         for path in [&slot.memory, &slot.pids, &slot.cpuacct] {
             fs::create_dir(path)?;
         }
+        slot.counters = Some(Counters::open(&slot)?);
         Ok(slot)
     }
 }
@@ -113,6 +116,41 @@ pub(crate) struct Slot {
     /// Memory and task limit last written.
     limited: Option<(u64, u64)>,
     at_start: Counted,
+    /// Open from the slot's first moment to its last.
+    counters: Option<Counters>,
+}
+
+/// The files that are read before and after every job, kept open.
+#[derive(Debug)]
+struct Counters {
+    cpu: File,
+    peak: File,
+    oom: File,
+    refused: File,
+}
+
+impl Counters {
+    fn open(slot: &Slot) -> io::Result<Counters> {
+        let mut both = OpenOptions::new();
+        both.read(true).write(true);
+        Ok(Counters {
+            cpu: File::open(slot.cpuacct.join("cpuacct.usage"))?,
+            peak: both.open(slot.memory.join("memory.max_usage_in_bytes"))?,
+            oom: File::open(slot.memory.join("memory.oom_control"))?,
+            refused: File::open(slot.pids.join("pids.events"))?,
+        })
+    }
+}
+
+/// A counter file from its start; all are short.
+fn text(file: &File) -> String {
+    let mut bytes = [0u8; 256];
+    let length = file.read_at(&mut bytes, 0).unwrap_or(0);
+    String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned()
+}
+
+fn number(file: &File) -> u64 {
+    text(file).trim().parse().unwrap_or(0)
 }
 
 impl Slot {
@@ -133,8 +171,10 @@ impl Slot {
             self.limit(wanted)?;
             self.limited = Some(wanted);
         }
-        fs::write(self.memory.join("memory.max_usage_in_bytes"), "0")?;
-        self.at_start = self.counters();
+        if let Some(counters) = &self.counters {
+            counters.peak.write_at(b"0", 0)?;
+        }
+        self.at_start = self.counted();
         Ok(())
     }
 
@@ -154,22 +194,28 @@ impl Slot {
         fs::write(self.pids.join("pids.max"), tasks.to_string())
     }
 
-    fn counters(&self) -> Counted {
+    fn counted(&self) -> Counted {
+        let Some(counters) = &self.counters else {
+            return Counted::default();
+        };
         Counted {
-            cpu_us: read_number(&self.cpuacct.join("cpuacct.usage")) / 1000,
-            peak_bytes: read_number(&self.memory.join("memory.max_usage_in_bytes")),
-            oom_kills: read_field(&self.memory.join("memory.oom_control"), "oom_kill"),
-            pids_refused: read_field(&self.pids.join("pids.events"), "max"),
+            cpu_us: number(&counters.cpu) / 1000,
+            peak_bytes: number(&counters.peak),
+            oom_kills: field(&text(&counters.oom), "oom_kill"),
+            pids_refused: field(&text(&counters.refused), "max"),
         }
     }
 
     pub(crate) fn cpu_us(&self) -> u64 {
-        let now = read_number(&self.cpuacct.join("cpuacct.usage")) / 1000;
+        let now = self
+            .counters
+            .as_ref()
+            .map_or(0, |own| number(&own.cpu) / 1000);
         now.saturating_sub(self.at_start.cpu_us)
     }
 
     pub(crate) fn end(&mut self) -> Counted {
-        let now = self.counters();
+        let now = self.counted();
         Counted {
             cpu_us: now.cpu_us.saturating_sub(self.at_start.cpu_us),
             peak_bytes: now.peak_bytes.saturating_sub(self.at_start.peak_bytes),

@@ -58,6 +58,7 @@ impl V2 {
             uid,
             serial: 0,
             leaf: None,
+            spent_us: 0,
         })
     }
 }
@@ -100,6 +101,12 @@ pub(crate) struct Slot {
     uid: Option<u32>,
     serial: u64,
     leaf: Option<PathBuf>,
+    /// CPU time of the leaf before its job.
+    spent_us: u64,
+}
+
+fn cpu_of(leaf: &Path) -> u64 {
+    read_field(&leaf.join("cpu.stat"), "usage_usec")
 }
 
 impl Slot {
@@ -107,11 +114,34 @@ impl Slot {
         fs::write(self.path.join("launcher/cgroup.procs"), pid.to_string())
     }
 
-    pub(crate) fn begin(&mut self, limits: &Limits, profile: Profile) -> io::Result<OwnedFd> {
+    /// A fresh group; `None` if there already is one that no job has used.
+    pub(crate) fn lease(&mut self) -> io::Result<Option<OwnedFd>> {
+        if self.leaf.is_some() {
+            return Ok(None);
+        }
         self.serial = self.serial.wrapping_add(1);
         let leaf = self.path.join(format!("job-{}", self.serial));
         fs::create_dir(&leaf)?;
         self.leaf = Some(leaf.clone());
+        if let Some(uid) = self.uid {
+            chown(leaf.join("cgroup.procs"), Some(uid), Some(uid))?;
+        }
+        Ok(Some(File::open(&leaf)?.into()))
+    }
+
+    pub(crate) fn abandon(&mut self) {
+        self.end();
+    }
+
+    pub(crate) fn begin(
+        &mut self,
+        limits: &Limits,
+        profile: Profile,
+    ) -> io::Result<Option<OwnedFd>> {
+        let fresh = self.lease()?;
+        let Some(leaf) = &self.leaf else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         fs::write(leaf.join("memory.max"), limits.memory_bytes.to_string())?;
         let swap = leaf.join("memory.swap.max");
         if swap.exists() {
@@ -122,16 +152,14 @@ impl Slot {
             leaf.join("pids.max"),
             task_limit(limits, profile, 0).to_string(),
         )?;
-        if let Some(uid) = self.uid {
-            chown(leaf.join("cgroup.procs"), Some(uid), Some(uid))?;
-        }
-        Ok(File::open(&leaf)?.into())
+        // What making the spare took is not the job's.
+        self.spent_us = cpu_of(leaf);
+        Ok(fresh)
     }
 
     pub(crate) fn cpu_us(&self) -> u64 {
-        self.leaf
-            .as_ref()
-            .map_or(0, |leaf| read_field(&leaf.join("cpu.stat"), "usage_usec"))
+        let now = self.leaf.as_deref().map_or(0, cpu_of);
+        now.saturating_sub(self.spent_us)
     }
 
     pub(crate) fn end(&mut self) -> Counted {
@@ -141,7 +169,7 @@ impl Slot {
         // The pid namespace is gone already; this is for what could have escaped it.
         fs::write(leaf.join("cgroup.kill"), "1").ok();
         let counted = Counted {
-            cpu_us: read_field(&leaf.join("cpu.stat"), "usage_usec"),
+            cpu_us: cpu_of(&leaf).saturating_sub(self.spent_us),
             peak_bytes: read_number(&leaf.join("memory.peak")),
             oom_kills: read_field(&leaf.join("memory.events"), "oom_kill"),
             pids_refused: read_field(&leaf.join("pids.events"), "max"),

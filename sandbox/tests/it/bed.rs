@@ -39,7 +39,7 @@ pub(crate) fn sandbox() -> &'static Sandbox {
 
 /// A slot nobody else uses.
 pub(crate) fn slot() -> Slot {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
+    static NEXT: AtomicU32 = AtomicU32::new(20);
     let index = NEXT.fetch_add(1, Ordering::Relaxed);
     Slot::spawn(sandbox().slot(index).unwrap()).unwrap()
 }

@@ -91,6 +91,105 @@ fn node_killed_takes_launcher_and_job_along() {
     await_gone(jobs[0], Duration::from_secs(1));
 }
 
+/// Processes of the user that only this slot has.
+fn processes_of(uid: u32) -> Vec<i32> {
+    let mine = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let is_dead = status.lines().any(|line| line.starts_with("State:\tZ"));
+        let uids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        let own = uids.and_then(|line| line.split_whitespace().next()?.parse::<u32>().ok());
+        own == Some(uid) && !is_dead
+    };
+    let names = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(mine).collect()
+}
+
+/// Lets some time pass without giving up the processor: the moments in question are that short.
+fn spin(time: Duration) {
+    let until = clock::now() + time;
+    while clock::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// Goal: no moment of a launch at which the launcher's death leaves something behind. Method: kill
+/// it a little later each time, over more than the length of a launch.
+#[test]
+fn launcher_killed_at_any_moment_leaves_nothing() {
+    const INDEX: u32 = 500;
+    let config = bed::sandbox().slot(INDEX).unwrap();
+    let Some(uid) = config.uid() else {
+        eprintln!("skipped: without root the slot has no user of its own to count by");
+        return;
+    };
+    let mut slot = Slot::spawn(config).unwrap();
+    let mut seen = [0u32; 2];
+    for turn in 0..60u32 {
+        let launcher = slot.launcher_pid().map(u32::cast_signed);
+        let killer = thread::spawn(move || {
+            spin(Duration::from_micros(u64::from(turn) * 60));
+            if let Some(launcher) = launcher {
+                // Gone already only if a run before took it along.
+                kill(Pid::from_raw(launcher), Signal::SIGKILL).ok();
+            }
+        });
+        let profile = [Profile::Runner, Profile::Native][turn as usize % 2];
+        let report = bed::run(&mut slot, bed::spec(profile, &["exit", "0"]));
+        killer.join().unwrap();
+        match report.outcome {
+            Outcome::Exited(0) => seen[0] += 1,
+            Outcome::LauncherLost => seen[1] += 1,
+            other => panic!("turn {turn}: {other:?}"),
+        }
+        // Whether or not this run was lost, the next is not.
+        let next = bed::run(&mut slot, bed::spec(profile, &["exit", "5"]));
+        let healed = matches!(next.outcome, Outcome::Exited(5) | Outcome::LauncherLost);
+        assert!(healed, "turn {turn}: {:?}", next.outcome);
+        let next = bed::run(&mut slot, bed::spec(profile, &["exit", "6"]));
+        assert_eq!(next.outcome, Outcome::Exited(6), "turn {turn}");
+    }
+    eprintln!("{} ran to their end, {} were lost", seen[0], seen[1]);
+    drop(slot);
+    let deadline = clock::now() + Duration::from_secs(1);
+    while !processes_of(uid).is_empty() {
+        assert!(clock::now() < deadline, "{:?}", processes_of(uid));
+        thread::yield_now();
+    }
+}
+
+/// The testbed's, which no other test may use.
+const NODE_SLOT: u32 = 8;
+
+/// The same for the whole node, which runs one short job after another.
+#[test]
+fn node_killed_at_any_moment_leaves_nothing() {
+    let Some(uid) = bed::sandbox().slot(NODE_SLOT).unwrap().uid() else {
+        eprintln!("skipped: without root the slot has no user of its own to count by");
+        return;
+    };
+    for turn in 0..8u64 {
+        let work = tempfile::tempdir().unwrap();
+        let mut node = Command::new(bed::testbed())
+            .args(["start-forever", work.path().to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(node.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        assert!(line.starts_with("launcher "), "{line}");
+        spin(Duration::from_micros(500 * turn));
+        node.kill().unwrap();
+        node.wait().unwrap();
+        let deadline = clock::now() + Duration::from_secs(1);
+        while !processes_of(uid).is_empty() {
+            assert!(clock::now() < deadline, "{:?}", processes_of(uid));
+            thread::yield_now();
+        }
+    }
+}
+
 #[test]
 fn cancel_ends_a_run_from_another_thread() {
     let mut slot = bed::slot();

@@ -15,5 +15,7 @@ mod killed;
 mod leftovers;
 mod outcomes;
 mod scratch;
+mod spares;
+mod stages;
 mod streams;
 mod walls;

@@ -43,7 +43,7 @@ fn a_forbidden_call_is_a_violation() {
 fn the_runner_may_seal_once_and_execute_never_again() {
     let report = bed::job(Profile::Runner, &["seal"]);
     assert_eq!(report.outcome, Outcome::Exited(0), "{report:?}");
-    for attack in ["second_exec", "new_filter", "name_self"] {
+    for attack in ["second_exec", "new_filter", "be_traced"] {
         let report = bed::job(Profile::Runner, &["seal", "then", attack]);
         let died = matches!(report.outcome, Outcome::SeccompViolation { .. });
         assert!(died, "{attack} {report:?}");
