@@ -47,6 +47,8 @@ pub(crate) enum CheckProfile {
 /// What to do with the sandbox.
 #[derive(Subcommand, Debug)]
 pub(crate) enum SandboxVerb {
+    /// Run a static program in the sandbox, and end as it did.
+    Run(Box<super::sandbox::RunArgs>),
     /// Try an attack from inside, as a captured runner or as a native program.
     Attack {
         /// Its name, or `all`, or `list`.
@@ -55,7 +57,7 @@ pub(crate) enum SandboxVerb {
         #[arg(long, value_enum, default_value = "runner")]
         profile: ProfileName,
     },
-    /// Print the system calls a profile allows.
+    /// Print what a profile allows and why.
     Profile {
         /// Which one.
         #[arg(value_enum)]
@@ -75,6 +77,16 @@ pub(crate) enum ProfileName {
     Runner,
     /// Somebody's static program.
     Native,
+}
+
+impl ProfileName {
+    /// As the sandbox knows it.
+    pub(crate) fn profile(self) -> sandbox::Profile {
+        match self {
+            Self::Runner => sandbox::Profile::Runner,
+            Self::Native => sandbox::Profile::Native,
+        }
+    }
 }
 
 /// The sandbox as this home configures it, with a scratch directory of its own.
@@ -139,13 +151,18 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
 /// Runs a verb of the sandbox.
 pub(crate) fn sandbox(context: &Context, verb: &SandboxVerb) -> Result<Exit> {
     match verb {
+        SandboxVerb::Run(args) => {
+            let code = super::sandbox::run(context, args)?;
+            // The program's own code, which no list of ours holds.
+            std::process::exit(i32::from(code))
+        }
         SandboxVerb::Profile { profile } => {
-            let source = sandbox::profile_source(match profile {
-                ProfileName::Runner => sandbox::Profile::Runner,
-                ProfileName::Native => sandbox::Profile::Native,
-            });
+            let source = sandbox::profile_source(profile.profile());
             let value: serde_json::Value = serde_json::from_str(source)?;
-            context.output.document(&value, || source.to_owned());
+            let limits = sandbox::Limits::ceiling(profile.profile());
+            context
+                .output
+                .document(&value, || explained(&value, &limits));
             Ok(Exit::Ok)
         }
         SandboxVerb::ContainerProfile => {
@@ -171,6 +188,50 @@ pub(crate) fn sandbox(context: &Context, verb: &SandboxVerb) -> Result<Exit> {
         }
         SandboxVerb::Attack { name, profile } => attack(context, name, *profile),
     }
+}
+
+/// A profile for people: what each list does, and every call in it with its reason.
+fn explained(profile: &serde_json::Value, limits: &sandbox::Limits) -> String {
+    let lists = [
+        (
+            "allow",
+            "allowed; whatever stands in no list is refused (native) or ends the job (runner)",
+        ),
+        (
+            "processes",
+            "allowed too if the job may have more than one task",
+        ),
+        (
+            "absent",
+            "answered as if the kernel did not have it (ENOSYS)",
+        ),
+        ("kill", "ends the job"),
+        ("seal", "ends a runner once it has started to read a model"),
+        ("init", "all that pid 1 of a native job may do itself"),
+    ];
+    let mut lines = vec![format!("ceilings: {limits:?}")];
+    for (name, meaning) in lists {
+        let Some(rules) = profile[name]["filter"].as_array() else {
+            continue;
+        };
+        lines.push(format!("\n{name}: {meaning}"));
+        for rule in rules {
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let conditions = rule["args"].as_array().into_iter().flatten();
+            let only: Vec<String> = conditions.map(|one| text(&one["comment"])).collect();
+            let only = if only.is_empty() {
+                String::new()
+            } else {
+                format!(" (only {})", only.join(", "))
+            };
+            lines.push(format!(
+                "  {:<22} {}{only}",
+                text(&rule["syscall"]),
+                text(&rule["comment"])
+            ));
+        }
+    }
+    lines.join("\n")
 }
 
 fn attack(context: &Context, name: &str, profile: ProfileName) -> Result<Exit> {

@@ -17,6 +17,7 @@ pub(crate) mod node;
 
 pub(crate) mod receipt;
 pub(crate) mod references;
+pub(crate) mod sandbox;
 pub(crate) mod sign_state;
 pub(crate) mod status;
 pub(crate) mod tx;

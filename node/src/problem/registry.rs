@@ -108,6 +108,10 @@ registry! {
     "receipt.malformed" 422 False "This is not a receipt" "Fetch it again: palisade receipt fetch JOB.";
     "receipt.not_ended" 409 Unavailable "The job has not ended yet" "palisade job watch JOB";
     "sandbox.attack_succeeded" 500 False "An attack was not stopped" "Do not run jobs on this host; palisade doctor --sandbox.";
+    "sandbox.file" 422 Usage "A file cannot be read or written" "The message names it.";
+    "sandbox.missing" 404 NotFound "There is no such program" "Give its path.";
+    "sandbox.program" 422 Usage "This cannot be run in the sandbox" "Only static x86-64 executables can: nothing else is there to be loaded.";
+    "sandbox.spec" 422 Usage "The sandbox refuses this run" "palisade sandbox run --help; palisade sandbox profile native.";
     "sandbox.tier_too_low" 503 False "The sandbox lacks a layer" "palisade doctor --sandbox";
     "sign_state.exists" 409 SignState "There is a sign-state already" "It is never overwritten: palisade sign-state show, or palisade sign-state import FILE to raise it.";
     "sign_state.malformed" 422 Refused "This is no exported sign-state" "Export it again on the key's former host: palisade sign-state export --to FILE.";

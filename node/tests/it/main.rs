@@ -13,6 +13,7 @@ mod keys_readable_by_others;
 mod nets_for_containers;
 mod node;
 mod operator_build;
+mod programs_not_static;
 mod references_out_of_date;
 mod requests_malformed;
 mod sign_state_moved;
