@@ -56,23 +56,6 @@ pub(crate) fn binary() -> Result<PathBuf> {
     }
 }
 
-/// The launch benchmark's output: how a sandbox compares with plain processes and bubblewrap.
-///
-/// # Errors
-/// If it does not run.
-pub(crate) fn launches() -> Result<String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["bench", "-p", "sandbox", "--bench", "launch"])
-        .current_dir(root())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        bail!("`cargo bench -p sandbox --bench launch` failed");
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 /// A running net.
 pub(crate) struct Bed {
     binary: PathBuf,

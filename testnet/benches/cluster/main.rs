@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     report.digits(&digits::measure(&binary, scale)?);
     report.print();
     if flag("--write") {
-        report.write(&bed::launches()?)?;
+        report.write()?;
     }
     Ok(())
 }

@@ -179,12 +179,14 @@ impl Report {
         println!("{}\n\n{}", self.machine.join("\n"), self.table());
     }
 
-    /// Replaces `docs/benchmarks.md`.
+    /// Replaces `docs/benchmarks.md`, all but the section that the sandbox's bench writes.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub(crate) fn write(&self, launches: &str) -> Result<()> {
+    pub(crate) fn write(&self) -> Result<()> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
+        let old = std::fs::read_to_string(&path).unwrap_or_default();
+        let launches = old.find("## A sandbox launch").and_then(|at| old.get(at..));
         let text = format!(
             "# Benchmarks\n\n\
              Written by `cargo bench -p testnet -- --write` after `cargo build --release`; not by hand.\n\n\
@@ -193,13 +195,10 @@ impl Report {
              log and signing state synced to disk. Clients and the benchmark itself run on the same cores. Goals of this \
              release: 2,000 transfers a second, 100 MiB for a validator, a launch at most four times a plain process and half \
              of bubblewrap.\n\n\
-             ## A net of four\n\n{}\n\
-             ## A sandbox launch\n\n\
-             One tiny static program, launched in different ways, interleaved in one run \
-             (`cargo bench -p sandbox --bench launch`).\n\n```text\n{}\n```\n",
+             ## A net of four\n\n{}\n{}\n",
             self.machine.join("\n\n"),
             self.table(),
-            launches.trim_end()
+            launches.unwrap_or_default().trim_end()
         );
         std::fs::write(path, text)?;
         Ok(())
