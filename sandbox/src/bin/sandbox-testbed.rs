@@ -7,6 +7,8 @@ use std::io::{self, Read};
 use std::process::exit;
 use std::thread;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
@@ -238,6 +240,10 @@ fn possessions() -> [usize; 4] {
 }
 
 fn churn(work_dir: &str, sequential: u32, concurrent: u32) -> i32 {
+    // Descriptors under way count against this limit too, unless one is root.
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok();
+    }
     let before = possessions();
     let sandbox = match open(work_dir) {
         Ok(sandbox) => sandbox,
