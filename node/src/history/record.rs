@@ -5,7 +5,7 @@ use protocol::digest::TxId;
 use protocol::events::Event;
 use protocol::evidence::evidence_id;
 use protocol::tx::digest_of_bytes;
-use protocol::units::{Height, Round};
+use protocol::units::Round;
 
 use super::{
     Accepted, Books, Happened, History, Included, Place, SIGNERS_KEPT, STATES_KEPT, Signers, Slash,
