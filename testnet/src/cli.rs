@@ -279,6 +279,15 @@ pub struct SimArgs {
     /// How many validators.
     #[arg(long = "n", default_value_t = 4)]
     pub nodes: usize,
+    /// Instead, play every hostile strategy over the ledger and print what each earns beside honest work.
+    #[arg(long, conflicts_with_all = ["seeds", "trace", "real_signatures"])]
+    pub economics: bool,
+    /// With which parameters; both without it.
+    #[arg(long, requires = "economics")]
+    pub preset: Option<crate::sim::economics::Preset>,
+    /// Jobs of each strategy.
+    #[arg(long, default_value_t = 2_000, requires = "economics")]
+    pub jobs: u64,
     /// Heights that every honest validator must reach.
     #[arg(long, default_value_t = 5)]
     pub heights: u64,

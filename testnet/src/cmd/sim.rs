@@ -13,6 +13,7 @@ use super::{note, print};
 use crate::cli::{Context, Output, SimArgs};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
+use crate::sim::economics::{self, Preset};
 use crate::sim::keys::Signatures;
 use crate::sim::plan::{Profile, Setup};
 use crate::sim::run::{Outcome, agreement};
@@ -82,6 +83,9 @@ struct Totals {
 /// # Errors
 /// [`CommandError`] if an argument is wrong or an oracle is broken.
 pub(crate) fn run(args: &SimArgs, context: &Context<'_>) -> Result<()> {
+    if args.economics {
+        return money(args, context);
+    }
     let (seeds, setup) = (range(args)?, setup(args)?);
     let layers: Vec<Layer> = layers(&args.layer)?;
     let end = seeds.end.saturating_sub(1);
@@ -120,6 +124,19 @@ pub(crate) fn run(args: &SimArgs, context: &Context<'_>) -> Result<()> {
     totals.report.wall_ms = millis(watch.elapsed());
     totals.report.memory_kib = memory_kib();
     finish(totals, context)
+}
+
+/// Plays the strategies of the economics report.
+fn money(args: &SimArgs, context: &Context<'_>) -> Result<()> {
+    let args = economics::EconomicsArgs {
+        presets: args
+            .preset
+            .map_or(Preset::ALL.to_vec(), |preset| vec![preset]),
+        jobs: args.jobs,
+        seed: args.seed.unwrap_or(1),
+    };
+    let report = economics::report(&args).map_err(anyhow::Error::msg)?;
+    print(context, &report, || report.table())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -9,7 +9,7 @@
 //! every machine. Layer 1 runs agreement under a small app ([`stub`]); layer 2 runs a whole ledger.
 //!
 //! Reading order: [`rng`], [`time`], [`plan`], [`app`], [`disk`], `node`, `world`, `oracle`,
-//! `byzantine`, [`run`].
+//! `byzantine`, [`run`]; apart from them [`economics`].
 //!
 //! Invariants: nothing here reads a clock, an address, a hash map's order or the width of `usize`; what
 //! a run did can be done again from one number.
@@ -20,6 +20,7 @@
 pub mod app;
 mod byzantine;
 pub mod disk;
+pub mod economics;
 pub mod keys;
 mod node;
 mod oracle;
