@@ -50,6 +50,8 @@ pub(crate) enum Wire {
     HeightRequest(Height),
     Synced(Arc<[u8]>, Arc<CommitCertificate>),
     Status(Height),
+    /// A status that wants one back: two nodes have found each other.
+    Hello(Height),
     App(Arc<[u8]>),
 }
 
@@ -60,6 +62,8 @@ pub(crate) enum Local {
     Disk,
     Input(Box<Input>),
     App(u64),
+    /// Time to tell everybody the own tip.
+    Status,
     /// A hostile node's own idea.
     Mischief,
 }
@@ -102,6 +106,8 @@ pub(crate) struct World<A: App> {
     pub(crate) broken: Option<Broken>,
     pub(crate) counts: Counts,
     pub(crate) timing: Timing,
+    /// Sizes are compared with limits after every so many events: each, up to 16 validators.
+    pub(crate) size_check_every: u64,
     /// What every honest node must reach, once that is known.
     goal: Option<Height>,
 }
@@ -132,6 +138,7 @@ impl<A: App> World<A> {
             broken: None,
             counts: Counts::default(),
             timing: Timing::from(&Params::local()),
+            size_check_every: u64::try_from(plan.members / 16).unwrap_or(1).max(1),
             goal: None,
             keys,
             plan,
@@ -199,6 +206,7 @@ impl<A: App> World<A> {
             Local::Disk => self.synced(node),
             Local::Input(input) => self.step(node, *input),
             Local::App(token) => self.app_timer(node, token),
+            Local::Status => self.tell_tip(node),
             Local::Mischief => self.mischief(node),
         }
     }
@@ -314,7 +322,7 @@ fn bytes_of(wire: &Wire) -> u64 {
     match wire {
         Wire::Gossip(gossip) => gossip.bytes,
         Wire::BodyRequest(_) => 40,
-        Wire::HeightRequest(_) | Wire::Status(_) => 16,
+        Wire::HeightRequest(_) | Wire::Status(_) | Wire::Hello(_) => 16,
         Wire::Body(_, block) => length(block) + 40,
         Wire::Synced(block, certificate) => {
             let signatures = u64::try_from(certificate.signatures.len()).unwrap_or(0);

@@ -87,7 +87,10 @@ fn real_signatures_hold() {
 /// Goal: what broke an oracle once does not again: (seed, validators, profile, heights).
 #[test]
 fn seeds_that_once_failed() {
-    let failed: [(u64, usize, Profile); 1] = [
+    let failed: [(u64, usize, Profile); 3] = [
+        // Only one node had the last block, was no validator any more, and told nobody its tip.
+        (18_291, 4, Profile::Mixed),
+        (9_278, 4, Profile::Mixed),
         // A log and a sign-state damaged together, which no single-fault design survives, were drawn.
         (485, 4, Profile::Mixed),
     ];

@@ -12,6 +12,7 @@ use protocol::vote::RelayedCertificate;
 
 use super::{Gossip, Wire, World};
 use crate::sim::app::{App, Sender};
+use crate::sim::node::Node;
 use crate::sim::plan::Role;
 
 /// Blocks sent in one answer.
@@ -89,6 +90,11 @@ impl<A: App> World<A> {
             Wire::Status(tip) => {
                 let tip = *tip;
                 self.step(to, Input::Status { peer: by, tip });
+            }
+            Wire::Hello(tip) => {
+                let (tip, own) = (*tip, self.nodes.get(to).map(Node::tip).unwrap_or_default());
+                self.step(to, Input::Status { peer: by, tip });
+                self.send(to, from, Wire::Status(own));
             }
             Wire::App(bytes) => self.app_message(to, Sender::Node(from), bytes),
         }

@@ -3,10 +3,10 @@
 use consensus::{Boot, Machine, Signer};
 use protocol::units::Height;
 
-use super::{Local, World};
+use super::{Local, Wire, World};
 use crate::sim::app::{App, Broken, Committed, Replay};
 use crate::sim::keys::Purpose;
-use crate::sim::node::Recovered;
+use crate::sim::node::{Node, Recovered};
 use crate::sim::plan::Role;
 use crate::sim::time::Micros;
 
@@ -14,6 +14,8 @@ use crate::sim::time::Micros;
 const EPOCHS_PER_LIFE: u64 = 1 << 32;
 /// Earlier sets that a machine gets, for evidence.
 const SETS_BACK: u64 = 16;
+/// How often peers hear the own tip, as in `net`.
+const STATUS: Micros = Micros::from_ms(10_000);
 const MISCHIEF: Micros = Micros::from_ms(70);
 
 impl<A: App> World<A> {
@@ -80,9 +82,23 @@ impl<A: App> World<A> {
             Err(halt) => return self.stop(node, halt.to_string()),
         }
         self.with_app(node, |app, shared, cx| app.recovered(shared, cx));
+        self.greet(node);
         if self.plan.role(node).is_hostile() && self.plan.role(node) != Role::Twin {
             self.later(node, MISCHIEF, Local::Mischief);
         }
+    }
+
+    /// As the network does: a hello to whoever is met, the own tip to all now and then.
+    fn greet(&mut self, node: usize) {
+        let tip = self.nodes.get(node).map(Node::tip).unwrap_or_default();
+        self.send_all(node, &Wire::Hello(tip));
+        self.later(node, STATUS, Local::Status);
+    }
+
+    pub(super) fn tell_tip(&mut self, node: usize) {
+        let tip = self.nodes.get(node).map(Node::tip).unwrap_or_default();
+        self.send_all(node, &Wire::Status(tip));
+        self.later(node, STATUS, Local::Status);
     }
 
     fn boot_values(&mut self, node: usize, recovered: &Recovered) -> Option<Boot> {
