@@ -7,6 +7,7 @@
 //!
 //! ```text
 //!   main -> machine, verify          what runs it, and the floor under agreement
+//!        -> scenarios                simulated schedules a second
 //!        -> unpaced                  heights a second, CPU of a height
 //!        -> transfers                finalised transfers a second, memory under load
 //!        -> digits                   from submission to settlement, beside one bare run
@@ -18,6 +19,7 @@ mod bed;
 mod digits;
 mod machine;
 mod report;
+mod scenarios;
 mod transfers;
 mod unpaced;
 mod verify;
@@ -45,6 +47,7 @@ fn main() -> Result<()> {
     let mut report = report::Report::new(machine::describe(&binary)?);
     let verify = verify::measure();
     report.verify(&verify);
+    report.scenarios(&scenarios::measure());
     report.unpaced(&unpaced::measure(&binary, scale)?, &verify);
     report.transfers(&transfers::measure(&binary, scale)?);
     report.digits(&digits::measure(&binary, scale)?);

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::digits::Digits;
+use crate::scenarios::Scenarios;
 use crate::transfers::{TX_FACTOR, Transfers};
 use crate::unpaced::{CONSENSUS_FACTOR, Unpaced};
 use crate::verify::Verify;
@@ -164,6 +165,16 @@ impl Report {
             format!("{:.0} MiB", largest(&digits.rss_mib)),
             "VmRSS of the node's process, largest of four",
         );
+    }
+
+    pub(crate) fn scenarios(&mut self, sizes: &[Scenarios]) {
+        for size in sizes {
+            self.row(
+                &format!("simulated scenarios per CPU second, n = {}", size.nodes),
+                format!("{:.0}", size.per_s),
+                "`palisade testnet sim`, layer 1, mixed faults, one core, before the nets",
+            );
+        }
     }
 
     fn table(&self) -> String {
