@@ -125,8 +125,12 @@ impl<A> Node<A> {
         let (entries, wal_end) = read(&mut self.disk.wal, wal, decode)?;
         let blocks = storage::blocks::identity(self.chain);
         let decode = |placed: &Placed<'_>| CommittedBlock::decode(placed.record.payload);
-        // Storage puts a damaged segment aside, and the node then misses its blocks and stops.
-        let (blocks, block_end) = read(&mut self.disk.blocks, blocks, decode)?;
+        // A damaged segment is put aside: others have its blocks.
+        let found = read(&mut self.disk.blocks, blocks, decode);
+        let (blocks, block_end) = found.unwrap_or_else(|_| {
+            self.disk.blocks = File::default();
+            (Vec::new(), 0)
+        });
         let mut files = Files::default();
         for (number, file) in &mut self.disk.own {
             let keep = |placed: &Placed<'_>| Some(placed.record.payload.to_vec());
