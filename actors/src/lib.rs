@@ -51,6 +51,7 @@ pub mod mailbox;
 pub mod mempool;
 pub mod network;
 pub mod observer;
+pub mod planted;
 pub mod seat;
 pub mod snapshot;
 pub mod staking;

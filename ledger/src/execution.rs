@@ -20,6 +20,7 @@ use protocol::units::{Amount, Fuel, Height};
 
 use crate::error::TxError;
 use crate::jobs::{self, Answer, Phase};
+use crate::planted::{self, Bug};
 use crate::table::Record;
 use crate::work::Work;
 
@@ -159,9 +160,10 @@ const fn committing(phase: Phase) -> Option<Level> {
     }
 }
 
-const fn revealing(phase: Phase) -> Option<Level> {
+fn revealing(phase: Phase) -> Option<Level> {
     match phase {
         Phase::Reveal(level) => Some(level),
+        Phase::Commit(level) if planted::is(Bug::RevealInCommitPhase) => Some(level),
         _ => None,
     }
 }

@@ -45,6 +45,7 @@ pub mod invariants;
 pub mod jobs;
 pub mod layout;
 pub mod money;
+pub mod planted;
 pub mod receipt;
 pub mod roles;
 pub mod root;

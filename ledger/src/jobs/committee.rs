@@ -15,6 +15,7 @@ use protocol::units::Amount;
 use super::{JobHead, JobRequest, Member, Phase, SeatHolder, Snapshot, finish, submit};
 use crate::execution::{Seat, SeatState};
 use crate::money::Breach;
+use crate::planted::{self, Bug};
 use crate::work::Work;
 
 /// Freezes the list of a waiting job, or lets it wait; ends it if its time is over.
@@ -108,7 +109,10 @@ fn has_room(work: &Work, request: &JobRequest, members: &[Member]) -> bool {
 pub(super) fn assign(work: &mut Work, job: JobId) -> Result<(), Breach> {
     let (head, request) = (work.job(job)?, work.request(job)?);
     let (k, bond) = (request.spec.k, request.seat_bond);
-    let snapshot = work.snapshot(job)?;
+    let mut snapshot = work.snapshot(job)?;
+    if planted::is(Bug::LateDrawList) {
+        snapshot.members = members(work, &head, request);
+    }
     let seed = committee_seed(&work.state.chain_id(), &work.block.id.0, &job, head.attempt);
     let list: Vec<(ValidatorId, u64)> = snapshot
         .members

@@ -11,6 +11,7 @@ use super::{Exit, Unbonding, Validator};
 use crate::account::need;
 use crate::error::TxError;
 use crate::money::{Breach, Compartment, Reason};
+use crate::planted::{self, Bug};
 use crate::work::Work;
 
 /// Makes the sender a candidate.
@@ -184,7 +185,12 @@ pub(crate) fn start_unbonding(
     }
     let number = work.take_unbonding_number()?;
     let params = work.state.params();
-    let matures = work.block.height.plus(params.unbonding_blocks);
+    let waits = if planted::is(Bug::EarlyMaturity) {
+        params.unbonding_blocks.min(params.evidence_age_blocks)
+    } else {
+        params.unbonding_blocks
+    };
+    let matures = work.block.height.plus(waits);
     let matures_ms = work.block.time_ms.saturating_add(params.unbonding_ms);
     let row = Unbonding {
         version: 1,

@@ -4,6 +4,7 @@ use protocol::digest::ValidatorId;
 use protocol::units::Amount;
 
 use crate::money::{Breach, Compartment, Reason};
+use crate::planted::{self, Bug};
 use crate::work::Work;
 
 /// What a slash takes, still lying where it was until it is handed out.
@@ -56,6 +57,11 @@ pub(crate) fn slash(work: &mut Work, id: ValidatorId, amount: Amount) -> Result<
         sources: sources.clone(),
     }
     .total();
+    let amount = if planted::is(Bug::SlashTwice) {
+        amount.saturating_add(amount)
+    } else {
+        amount
+    };
     let amount = amount.min(total);
     let mut left = amount;
     let mut shares = Vec::new();
