@@ -16,7 +16,7 @@ use crate::error::CommandError;
 use crate::sim::economics::{self, Preset};
 use crate::sim::keys::Signatures;
 use crate::sim::plan::{Profile, Setup};
-use crate::sim::run::{Outcome, agreement};
+use crate::sim::run::{Outcome, agreement, everything};
 use crate::sim::trace::Tracing;
 
 /// The lines of a column log that a failure prints; with `--trace` all that are kept.
@@ -31,10 +31,16 @@ struct Layer {
     run: fn(u64, Setup, Tracing) -> Outcome,
 }
 
-const LAYERS: [Layer; 1] = [Layer {
-    name: "1",
-    run: agreement,
-}];
+const LAYERS: [Layer; 2] = [
+    Layer {
+        name: "1",
+        run: agreement,
+    },
+    Layer {
+        name: "2",
+        run: everything,
+    },
+];
 
 /// A failure, as it is printed.
 #[derive(Debug, Clone, Serialize)]

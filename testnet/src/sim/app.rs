@@ -293,6 +293,16 @@ pub trait App: Sized {
     /// Something outside, asked for with `outside_after`; token 0 at time 0 is the world's own call.
     fn outside(shared: &mut Self::Shared, cx: &mut Cx<'_>, token: u64);
 
+    /// Whether the design promises nothing any more: the run ends without a verdict.
+    fn is_void(_: &Self::Shared) -> bool {
+        false
+    }
+
+    /// How often what happened, so that a test can ask whether the seeds reach everything.
+    fn tally(_: &Self::Shared) -> BTreeMap<&'static str, u64> {
+        BTreeMap::new()
+    }
+
     /// The state after the last committed block.
     fn root(&self) -> Digest;
 

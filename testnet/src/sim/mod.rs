@@ -22,6 +22,7 @@ mod byzantine;
 pub mod disk;
 pub mod economics;
 pub mod keys;
+pub mod ledger;
 mod node;
 mod oracle;
 pub mod plan;

@@ -1,7 +1,10 @@
 //! One seed from beginning to end.
 
+use std::collections::BTreeMap;
+
 use super::app::{App, Broken};
 use super::keys::Signatures;
+use super::ledger::Ledger;
 use super::plan::{Plan, Profile, Setup};
 use super::stub::Stub;
 use super::time::Micros;
@@ -27,6 +30,8 @@ pub struct Outcome {
     pub heights: u64,
     /// The oracle that is broken, if one is.
     pub broken: Option<Broken>,
+    /// How often what happened, as far as the layer counts it.
+    pub tally: BTreeMap<&'static str, u64>,
     /// The column log, if it was asked for.
     pub lines: Vec<String>,
 }
@@ -58,6 +63,12 @@ pub fn agreement(seed: u64, setup: Setup, tracing: Tracing) -> Outcome {
     run::<Stub>(seed, setup, tracing)
 }
 
+/// Runs a seed of layer 2.
+#[must_use]
+pub fn everything(seed: u64, setup: Setup, tracing: Tracing) -> Outcome {
+    run::<Ledger>(seed, setup, tracing)
+}
+
 /// Runs a seed of any layer.
 #[must_use]
 pub fn run<A: App>(seed: u64, setup: Setup, tracing: Tracing) -> Outcome {
@@ -71,6 +82,7 @@ pub fn run<A: App>(seed: u64, setup: Setup, tracing: Tracing) -> Outcome {
         counts: world.counts,
         virtual_time: world.now,
         heights: world.heights(),
+        tally: A::tally(&world.shared),
         broken: world.broken.clone(),
         lines: world.trace.lines().map(str::to_owned).collect(),
     }

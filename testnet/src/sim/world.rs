@@ -169,6 +169,9 @@ impl<A: App> World<A> {
     pub(crate) fn run(&mut self) {
         let limit = self.plan.gst.plus(BOUND);
         while self.broken.is_none() {
+            if A::is_void(&self.shared) {
+                return;
+            }
             if self.is_done() {
                 self.end();
                 return;

@@ -1,0 +1,103 @@
+//! That honest seats speak in time: a node that is up and hears the others never misses its seat.
+
+use std::collections::BTreeSet;
+
+use actors::execution::workflow::Order;
+use ledger::State;
+use ledger::execution::SeatState;
+use ledger::jobs::Phase;
+use protocol::events::{Event, FailCode};
+use protocol::job::SeatRef;
+
+use super::oracle::{Broken, must};
+use super::shared::Shared;
+use crate::sim::app::Cx;
+
+/// After the network is good nodes may still have heights to catch up with.
+const SETTLED_MS: u64 = 3_000;
+/// Blocks that a node which starts again needs for its seat: fetch, run, commit, and be heard.
+const TAKE_UP_BLOCKS: u64 = 4;
+
+/// The seats that this life of a node has no excuse to miss. Ephemeral.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    seats: BTreeSet<SeatRef>,
+}
+
+impl Served {
+    /// Drawn while the node is up.
+    pub(super) fn seated(&mut self, shared: &Shared, cx: &Cx<'_>, order: &Order) {
+        if is_reachable(shared, cx) {
+            self.seats.insert(order.seat);
+        }
+    }
+
+    /// Found open at a start. A committed seat has its whole reveal window still before it.
+    pub(super) fn taken_up(&mut self, shared: &Shared, cx: &Cx<'_>, order: &Order) {
+        let closes = order.reveal_closes.unwrap_or(order.commit_closes);
+        let left = closes.0.saturating_sub(shared.newest.height().0);
+        let waits = order.committed.is_some() && order.reveal_closes.is_none();
+        if is_reachable(shared, cx) && (waits || left >= TAKE_UP_BLOCKS) {
+            self.seats.insert(order.seat);
+        }
+    }
+
+    /// What became of the seats of jobs that end in a block.
+    pub(super) fn ended(&mut self, state: &State, events: &[Event]) -> Result<(), Broken> {
+        let over = |seat: &SeatRef| {
+            events.iter().any(|event| {
+                let ends = matches!(
+                    event,
+                    Event::Settled { .. }
+                        | Event::Resolved { .. }
+                        | Event::Ambiguous { .. }
+                        | Event::Expired { .. }
+                        | Event::Failed { .. }
+                );
+                ends && event.job() == Some(seat.job)
+            })
+        };
+        let ended: Vec<SeatRef> = self
+            .seats
+            .iter()
+            .filter(|seat| over(seat))
+            .copied()
+            .collect();
+        for seat in ended {
+            self.seats.remove(&seat);
+            spoke(state, &seat)?;
+        }
+        Ok(())
+    }
+}
+
+/// The node hears the others and is where they are.
+fn is_reachable(shared: &Shared, cx: &Cx<'_>) -> bool {
+    let plan = cx.plan();
+    let calm = plan.before.loss == 0 && plan.partitions.is_empty();
+    let honest = shared.world.is_honest_member(plan.member_of(cx.node()));
+    honest && (calm || cx.now().ms() >= shared.world.gst_ms + SETTLED_MS)
+}
+
+fn spoke(state: &State, seat: &SeatRef) -> Result<(), Broken> {
+    let (Some(row), Some(head)) = (state.seats.get(seat), state.jobs.get(&seat.job)) else {
+        return Ok(());
+    };
+    let revealing = matches!(
+        head.phase,
+        Phase::Settled
+            | Phase::Resolved
+            | Phase::Ambiguous
+            | Phase::Failed(FailCode::NoQuorum | FailCode::CohortFrozen)
+    );
+    let missed = match row.state {
+        SeatState::Open => Some("commits"),
+        SeatState::Committed(_) if revealing => Some("reveals"),
+        _ => None,
+    };
+    must(missed.is_none(), "J8", || {
+        let what = missed.unwrap_or_default();
+        let (number, job) = (seat.seat, seat.job);
+        format!("seat {number} of job {job} is up and honest and never {what}")
+    })
+}

@@ -1,0 +1,118 @@
+//! A client's wallet: nonces in order, and everything sent again until it is in a block.
+
+use std::sync::Arc;
+
+use ledger::State;
+use protocol::digest::Address;
+use protocol::keys::{SecretKey, Signature};
+use protocol::signed::Signed;
+use protocol::tx::{KeyKind, TX_VERSION, Tx, TxBody};
+use protocol::units::{Amount, Height};
+
+/// How long a transaction may wait.
+const VALID_BLOCKS: u64 = 30;
+/// So many at once; the pool holds sixteen nonces ahead.
+const WAITING_MAX: usize = 16;
+
+/// One sent transaction.
+#[derive(Debug)]
+struct Sent {
+    nonce: u64,
+    valid_until: Height,
+    bytes: Arc<[u8]>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Wallet {
+    key: SecretKey,
+    address: Address,
+    sent: Vec<Sent>,
+}
+
+impl Wallet {
+    pub(super) fn new(key: SecretKey) -> Self {
+        let address = key.public().address();
+        Self {
+            key,
+            address,
+            sent: Vec::new(),
+        }
+    }
+
+    pub(super) const fn address(&self) -> Address {
+        self.address
+    }
+
+    pub(super) const fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// Forgets what is in a block; forgets all if what is missing can never come.
+    fn settle(&mut self, state: &State) {
+        let next = state.account(&self.address).nonce;
+        let height = state.height().next();
+        self.sent.retain(|sent| sent.nonce >= next);
+        let gap = self.sent.first().is_some_and(|sent| sent.nonce != next);
+        if gap || self.sent.iter().any(|sent| sent.valid_until < height) {
+            self.sent.clear();
+        }
+    }
+
+    /// The nonce of the next transaction, by the newest state.
+    pub(super) fn next_nonce(&mut self, state: &State) -> u64 {
+        self.settle(state);
+        let next = state.account(&self.address).nonce;
+        self.sent.last().map_or(next, |sent| sent.nonce + 1)
+    }
+
+    /// Signs what is asked for, paying `extra` above the least fee; nothing if too much waits.
+    pub(super) fn sign(&mut self, state: &State, extra: Amount, body: TxBody) -> Option<Arc<[u8]>> {
+        let nonce = self.next_nonce(state);
+        if self.sent.len() >= WAITING_MAX {
+            return None;
+        }
+        let bytes = self.sign_at(state, nonce, extra, body);
+        let valid_until = state.height().plus(VALID_BLOCKS);
+        self.sent.push(Sent {
+            nonce,
+            valid_until,
+            bytes: bytes.clone(),
+        });
+        Some(bytes)
+    }
+
+    /// Signs with any nonce and forgets it.
+    pub(super) fn sign_at(
+        &self,
+        state: &State,
+        nonce: u64,
+        extra: Amount,
+        body: TxBody,
+    ) -> Arc<[u8]> {
+        let mut tx = Tx {
+            version: TX_VERSION,
+            key_kind: KeyKind::Wallet,
+            signer: self.key.public(),
+            nonce,
+            fee: Amount::ZERO,
+            valid_until: state.height().plus(VALID_BLOCKS),
+            anchor: None,
+            body,
+        };
+        let signature = Signature([0; 64]);
+        let message = tx.clone();
+        tx.fee = Signed { message, signature }
+            .fee_min()
+            .saturating_add(extra);
+        Signed::sign(tx, &self.key, &state.chain_id())
+            .to_bytes()
+            .into()
+    }
+
+    /// What still waits for a block, oldest first.
+    pub(super) fn waiting(&mut self, state: &State) -> Vec<Arc<[u8]>> {
+        self.settle(state);
+        self.sent.iter().map(|sent| sent.bytes.clone()).collect()
+    }
+}
