@@ -1,15 +1,17 @@
 //! secp256k1 keys and signatures (SEC 1, RFC 6979, low S).
 //!
 //! A [`PublicKey`] is checked once, when it is made. A [`SecretKey`] is wiped when dropped, cannot be
-//! copied and cannot be printed.
+//! copied and cannot be printed. libsecp256k1 checks, at half the cost of `k256`; `k256` signs, so no
+//! secret leaves Rust (docs/adr/0012).
 
 use std::fmt;
 
 use bincode::de::{BorrowDecoder, Decoder};
 use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Decode, Encode};
-use k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
-use k256::ecdsa::{Signature as RawSignature, SigningKey, VerifyingKey};
+use k256::ecdsa::signature::hazmat::PrehashSigner;
+use k256::ecdsa::{Signature as RawSignature, SigningKey};
+use secp256k1::{Message, SECP256K1};
 use thiserror::Error;
 
 use crate::digest::{Address, Digest, Tag, th};
@@ -51,7 +53,7 @@ impl PublicKey {
         if simulated::is_key(&bytes) {
             return Ok(Self(bytes));
         }
-        VerifyingKey::from_sec1_bytes(&bytes).map_err(|_| KeyError::PublicKey)?;
+        secp256k1::PublicKey::from_byte_array_compressed(bytes).map_err(|_| KeyError::PublicKey)?;
         Ok(Self(bytes))
     }
 
@@ -87,12 +89,13 @@ impl PublicKey {
         if simulated::is_key(&self.0) {
             return simulated::verify(self, digest, signature);
         }
-        let key = VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| BadSignature)?;
-        let raw = RawSignature::from_slice(&signature.0).map_err(|_| BadSignature)?;
-        if raw.normalize_s() != raw {
-            return Err(BadSignature);
-        }
-        key.verify_prehash(digest.as_bytes(), &raw)
+        let key =
+            secp256k1::PublicKey::from_byte_array_compressed(self.0).map_err(|_| BadSignature)?;
+        let raw =
+            secp256k1::ecdsa::Signature::from_compact(&signature.0).map_err(|_| BadSignature)?;
+        // Refuses a high S by itself.
+        SECP256K1
+            .verify_ecdsa(Message::from_digest(*digest.as_bytes()), &raw, &key)
             .map_err(|_| BadSignature)
     }
 
@@ -288,6 +291,82 @@ mod tests {
             key().public().verify(&digest, &Signature([0xff; 64])),
             Err(BadSignature)
         );
+    }
+
+    /// What `k256` says, which shares no code with the library that decides.
+    fn k256_agrees(key: [u8; 33], digest: &Digest, signature: &Signature) -> bool {
+        use k256::ecdsa::VerifyingKey;
+        use k256::ecdsa::signature::hazmat::PrehashVerifier;
+        let (Ok(key), Ok(raw)) = (
+            VerifyingKey::from_sec1_bytes(&key),
+            RawSignature::from_slice(&signature.0),
+        ) else {
+            return false;
+        };
+        raw.normalize_s() == raw && key.verify_prehash(digest.as_bytes(), &raw).is_ok()
+    }
+
+    /// Goal: a second implementation accepts exactly the same. Method: good signatures, over digests
+    /// beyond the group order too, with each byte of key, digest and signature changed in turn, high
+    /// S, and numbers at the edges of the group.
+    #[test]
+    fn a_signature_that_two_implementations_judge_apart_is_never_met() {
+        const ORDER: [u8; 32] = k256_order();
+        let judge = |key: [u8; 33], digest: Digest, signature: Signature| {
+            let ours =
+                PublicKey::from_bytes(key).is_ok_and(|key| key.verify(&digest, &signature).is_ok());
+            assert_eq!(
+                ours,
+                k256_agrees(key, &digest, &signature),
+                "{key:?} {signature:?}"
+            );
+            ours
+        };
+        let mut good = 0;
+        for digest in [
+            sha256(b"message"),
+            Digest::ZERO,
+            Digest(ORDER),
+            Digest([0xff; 32]),
+        ] {
+            let (public, signature) = (key().public().0, key().sign(&digest));
+            good += usize::from(judge(public, digest, signature));
+            judge(public, digest, high_s_twin(&signature));
+            for at in 0..33 {
+                let mut other = public;
+                other[at] ^= 1;
+                judge(other, digest, signature);
+            }
+            for at in 0..32 {
+                let mut other = digest;
+                other.0[at] ^= 0x80;
+                judge(public, other, signature);
+            }
+            for at in 0..64 {
+                for bit in 0..8 {
+                    let mut other = signature;
+                    other.0[at] ^= 1 << bit;
+                    judge(public, digest, other);
+                }
+            }
+            for half in [[0; 32], ORDER, [0xff; 32]] {
+                for at in [0, 32] {
+                    let mut other = signature;
+                    other.0[at..at + 32].copy_from_slice(&half);
+                    judge(public, digest, other);
+                }
+            }
+        }
+        assert_eq!(good, 4, "the unchanged ones verify");
+    }
+
+    /// The order of the group (SEC 2, 2.4.1).
+    const fn k256_order() -> [u8; 32] {
+        [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+            0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c,
+            0xd0, 0x36, 0x41, 0x41,
+        ]
     }
 
     #[test]
