@@ -270,7 +270,7 @@ impl Cluster {
         };
         let signed = Signed::sign(tx, key, &self.genesis.chain_id);
         self.runtime
-            .block_on(self.node(index).submit(signed.to_bytes()))
+            .block_on(self.node(index).submit(signed))
             .unwrap()
     }
 

@@ -54,7 +54,7 @@ pub(crate) async fn pay(shared: Arc<Shared>, call: Call) -> Result<Answer, Probl
     tx.fee = Signed::sign(tx.clone(), &key, &shared.chain.id).fee_min();
     let signed = Signed::sign(tx, &key, &shared.chain.id);
     let id = signed.tx_id(&shared.chain.id);
-    txs::admit(&shared, signed.to_bytes())
+    txs::admit(&shared, signed)
         .await
         .map_err(|problem| match problem.code.as_str() {
             "tx.insufficient_balance" => Problem::new("faucet.empty", problem.detail),

@@ -40,13 +40,13 @@ pub(crate) async fn submit(shared: Arc<Shared>, call: Call) -> Result<Answer, Pr
             }
         }
     }
-    admit(&shared, call.body).await
+    admit(&shared, signed).await
 }
 
 /// Hands a transaction to the mempool.
-pub(crate) async fn admit(shared: &Shared, bytes: Vec<u8>) -> Result<Answer, Problem> {
+pub(crate) async fn admit(shared: &Shared, signed: Signed<Tx>) -> Result<Answer, Problem> {
     let answer = |id: TxId| json!({"schema": "palisade.tx/1", "id": id.to_string()});
-    match shared.node.submit(bytes).await {
+    match shared.node.submit(signed).await {
         Ok(Admission::Admitted(id)) => Ok(Answer::Accepted(answer(id))),
         Ok(Admission::Known(id)) => Ok(Answer::Json(answer(id))),
         Ok(Admission::Refused { code, detail }) => Err(Problem::new(code, detail)),
