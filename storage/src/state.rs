@@ -153,40 +153,36 @@ impl StateStore {
         ))
     }
 
-    /// Commits one block, with notes, in one batch.
+    /// Commits blocks that follow each other, and notes, in one batch: all of it or nothing.
     ///
     /// # Errors
     /// When the database fails, or a leaf has no place in it.
     pub fn commit(
         &mut self,
-        commit: &StateCommit,
+        commits: Vec<StateCommit>,
         notes: &BTreeMap<ActorId, Height>,
     ) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        for (key, value) in &commit.changes {
-            if key.first().is_none_or(|&module| module >= MODULE_RESERVED) {
-                return Err(StoreError::Content("leaf key in the store's own range"));
-            }
-            match value {
-                Some(value) => batch.put(key.clone(), value.clone())?,
-                None => batch.delete(key.clone())?,
-            }
+        for commit in commits {
+            self.put_block(&mut batch, commit)?;
         }
-        batch.put(META.to_vec(), encode_meta(&commit.meta))?;
-        put_events(&mut batch, commit.meta.height, &commit.events)?;
-        self.drop_old_events(&mut batch, commit.meta.height)?;
         put_notes(&mut batch, notes)?;
         self.kv()?.commit(&batch)
     }
 
-    /// Commits notes alone.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn note(&mut self, notes: &BTreeMap<ActorId, Height>) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        put_notes(&mut batch, notes)?;
-        self.kv()?.commit(&batch)
+    fn put_block(&mut self, batch: &mut Batch, commit: StateCommit) -> Result<(), StoreError> {
+        for (key, value) in commit.changes {
+            if key.first().is_none_or(|&module| module >= MODULE_RESERVED) {
+                return Err(StoreError::Content("leaf key in the store's own range"));
+            }
+            match value {
+                Some(value) => batch.put(key, value)?,
+                None => batch.delete(key)?,
+            }
+        }
+        batch.put(META.to_vec(), encode_meta(&commit.meta))?;
+        put_events(batch, commit.meta.height, &commit.events)?;
+        self.drop_old_events(batch, commit.meta.height)
     }
 
     /// The events of a height, if they are still kept.
