@@ -1,8 +1,9 @@
 //! The events of the last heights, for readers that come and go (server-sent events, waiting tests).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ledger::TxError;
 use protocol::events::{Domain, Event};
 use protocol::units::Height;
 use storage::state::EVENT_HEIGHTS;
@@ -15,6 +16,9 @@ pub struct HeightEvents {
     pub height: Height,
     /// In the order in which they happened.
     pub events: Arc<Vec<Event>>,
+    /// Transactions that paid and had no effect, by their place in the block; unknown for heights
+    /// before this start.
+    pub refused: Option<Arc<BTreeMap<u32, TxError>>>,
 }
 
 impl HeightEvents {
@@ -29,20 +33,47 @@ impl HeightEvents {
     }
 }
 
-/// The events of the last [`EVENT_HEIGHTS`] heights.
+/// Events held in all, however few heights that makes: some megabytes.
+pub(crate) const EVENTS_MAX: usize = 1 << 15;
+
+/// The events of the last [`EVENT_HEIGHTS`] heights, or of fewer full ones.
 #[derive(Clone, Debug)]
 pub struct EventFeed {
-    ring: Arc<RwLock<VecDeque<HeightEvents>>>,
+    ring: Arc<RwLock<Ring>>,
     newest: watch::Sender<Height>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    entries: VecDeque<HeightEvents>,
+    /// Events of all entries.
+    events: usize,
+}
+
+impl Ring {
+    fn push(&mut self, entry: HeightEvents) {
+        self.events += entry.events.len();
+        self.entries.push_back(entry);
+        while self.is_long() && self.entries.len() > 1 {
+            let oldest = self.entries.pop_front();
+            self.events -= oldest.map_or(0, |oldest| oldest.events.len());
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        let heights = u64::try_from(self.entries.len());
+        self.events > EVENTS_MAX || heights.is_ok_and(|heights| heights > EVENT_HEIGHTS)
+    }
 }
 
 impl EventFeed {
     /// Begins with what storage still has, oldest first.
     #[must_use]
     pub fn new(history: Vec<HeightEvents>, newest: Height) -> Self {
-        let ring = Arc::new(RwLock::new(history.into()));
+        let mut ring = Ring::default();
+        history.into_iter().for_each(|entry| ring.push(entry));
         Self {
-            ring,
+            ring: Arc::new(RwLock::new(ring)),
             newest: watch::Sender::new(newest),
         }
     }
@@ -58,8 +89,8 @@ impl EventFeed {
     #[must_use]
     pub fn after(&self, height: Height) -> Vec<HeightEvents> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        let start = ring.partition_point(|entry| entry.height <= height);
-        ring.range(start..).cloned().collect()
+        let start = ring.entries.partition_point(|entry| entry.height <= height);
+        ring.entries.range(start..).cloned().collect()
     }
 
     /// The events of one height.
@@ -75,17 +106,14 @@ impl EventFeed {
     #[must_use]
     pub fn oldest(&self) -> Option<Height> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        ring.front().map(|entry| entry.height)
+        ring.entries.front().map(|entry| entry.height)
     }
 
     pub(crate) fn push(&self, entry: HeightEvents) {
         let height = entry.height;
         {
             let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-            ring.push_back(entry);
-            while u64::try_from(ring.len()).is_ok_and(|len| len > EVENT_HEIGHTS) {
-                ring.pop_front();
-            }
+            ring.push(entry);
         }
         self.newest.send_replace(height);
     }
@@ -99,6 +127,30 @@ mod tests {
         HeightEvents {
             height: Height(height),
             events: Arc::default(),
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn full_heights_make_the_ring_shorter_but_never_empty() {
+        let feed = EventFeed::new(Vec::new(), Height(0));
+        let full = |height, count| HeightEvents {
+            events: Arc::new(vec![burned(); count]),
+            ..entry(height)
+        };
+        for height in 1..=10 {
+            feed.push(full(height, EVENTS_MAX / 4));
+        }
+        assert_eq!(feed.oldest(), Some(Height(7)));
+        feed.push(full(11, EVENTS_MAX + 1));
+        assert_eq!(feed.oldest(), Some(Height(11)));
+    }
+
+    fn burned() -> Event {
+        Event::Burned {
+            amount: protocol::units::Amount(1),
+            job: None,
+            tx: None,
         }
     }
 

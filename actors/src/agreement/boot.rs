@@ -1,6 +1,7 @@
 //! From what storage found to a machine at work: load or rebuild the state, replay the block log,
 //! then the write-ahead log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -24,7 +25,7 @@ use storage::state::{EVENT_HEIGHTS, StateCommit, StateImage, StateMeta};
 use storage::wal::WalEntry;
 
 use crate::agreement::refetch::Lost;
-use crate::feed::HeightEvents;
+use crate::feed::{EVENTS_MAX, HeightEvents};
 use crate::snapshot::Snapshot;
 use crate::supervisor::{Fatal, HaltReason};
 
@@ -218,19 +219,26 @@ fn head_of(storage: &StorageHandle, tip: Height) -> Result<Head, Fatal> {
 
 /// The events that storage still has, oldest first.
 fn history(storage: &StorageHandle, tip: Height) -> Vec<HeightEvents> {
-    let mut found = Vec::new();
+    let mut found = VecDeque::new();
+    let mut room = EVENTS_MAX;
     let first = tip.minus(EVENT_HEIGHTS.saturating_sub(1)).0.max(1);
-    for height in (first..=tip.0).map(Height) {
+    for height in (first..=tip.0).rev().map(Height) {
         let bytes = wait(|reply| storage.events(height, reply)).ok().flatten();
         let events = bytes.and_then(|bytes| decode_canonical::<Events>(&bytes).ok());
-        if let Some(Events(events)) = events {
-            found.push(HeightEvents {
-                height,
-                events: Arc::new(events),
-            });
-        }
+        let Some(Events(events)) = events else {
+            continue;
+        };
+        let Some(left) = room.checked_sub(events.len()) else {
+            break;
+        };
+        room = left;
+        found.push_front(HeightEvents {
+            height,
+            events: Arc::new(events),
+            refused: None,
+        });
     }
-    found
+    found.into()
 }
 
 /// The sets that the machine starts with.

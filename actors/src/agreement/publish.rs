@@ -40,10 +40,12 @@ impl Publisher {
         let (header, state) = (tried.block.header, tried.applied.state.clone());
         let snapshot = Arc::new(Snapshot::new(state, Some(header), Some(certificate)));
         self.snapshots.send_replace(snapshot.clone());
-        let events = Arc::new(tried.applied.events.clone());
+        let refused = (0..).zip(&tried.applied.outcomes);
+        let refused = refused.filter_map(|(index, tx)| Some((index, tx.refused.clone()?)));
         self.feed.push(HeightEvents {
             height: header.height,
-            events,
+            events: Arc::new(tried.applied.events.clone()),
+            refused: Some(Arc::new(refused.collect())),
         });
         snapshot
     }

@@ -13,7 +13,7 @@ use protocol::units::Height;
 use tokio::sync::watch;
 
 use super::record::Entry;
-use super::{History, Stored};
+use super::{History, Refused, Stored};
 
 /// Where the books get their entries from.
 #[derive(Debug)]
@@ -62,15 +62,16 @@ fn follow(history: &History, source: &Source) -> Result<()> {
 /// Enters the height after this state and returns the state after it.
 fn step(history: &History, source: &Source, state: State, stored: &Stored) -> Result<State> {
     let height = state.height().next();
-    let known = source.feed.at(height).map(|entry| entry.events);
-    let (next, events) = match (snapshot_of(source, height), known) {
-        (Some(next), Some(events)) => (next, events),
+    let known = source.feed.at(height);
+    let known = known.and_then(|entry| Some((entry.events, entry.refused?)));
+    let (next, (events, refused)) = match (snapshot_of(source, height), known) {
+        (Some(next), Some(known)) => (next, known),
         _ => apply(&state, stored)?,
     };
     history.enter(Entry {
         stored,
         events: &events,
-        before: state,
+        refused,
         after: &next,
     });
     Ok(next)
@@ -82,8 +83,14 @@ fn snapshot_of(source: &Source, height: Height) -> Option<State> {
     (snapshot.height == height).then(|| snapshot.state.clone())
 }
 
-fn apply(state: &State, stored: &Stored) -> Result<(State, Arc<Vec<Event>>)> {
+/// What happened in a block, and what had no effect.
+type Outcome = (Arc<Vec<Event>>, Refused);
+
+fn apply(state: &State, stored: &Stored) -> Result<(State, Outcome)> {
     let txs = ledger::verify_body(state, &stored.block.body)?;
     let applied = state.apply(&stored.block.header, &txs)?;
-    Ok((applied.state, Arc::new(applied.events)))
+    let refused = (0..).zip(applied.outcomes);
+    let refused = refused.filter_map(|(index, tx)| Some((index, tx.refused?)));
+    let refused = Arc::new(refused.collect());
+    Ok((applied.state, (Arc::new(applied.events), refused)))
 }

@@ -29,8 +29,8 @@ use storage::blocks::BlockReader;
 
 pub(crate) use follow::{Source, start};
 
-/// Heights whose earlier state is kept, to say what became of their transactions.
-const STATES_KEPT: usize = 64;
+/// Heights of which it is kept which transactions had no effect.
+const REFUSED_KEPT: u64 = 64;
 /// Heights whose signers are kept.
 const SIGNERS_KEPT: usize = 200;
 
@@ -113,6 +113,9 @@ pub(crate) struct Signers {
     pub(crate) keys: Vec<PublicKey>,
 }
 
+/// Transactions of one block that paid and had no effect, by place.
+type Refused = Arc<BTreeMap<u32, ledger::TxError>>;
+
 #[derive(Debug, Default)]
 struct Books {
     txs: HashMap<TxId, Included>,
@@ -122,7 +125,8 @@ struct Books {
     slashes: Vec<Slash>,
     signers: VecDeque<Signers>,
     sets: BTreeMap<Height, ValidatorSet>,
-    states: VecDeque<(Height, State)>,
+    /// What of the last heights had no effect, by height.
+    refused: BTreeMap<Height, Refused>,
     /// The state after the last height entered.
     latest: Option<State>,
     /// When the last height was entered, in milliseconds since 1970.
@@ -204,22 +208,9 @@ impl History {
 
     /// What became of a transaction of a recent height: `None` if that is not known any more.
     pub(crate) fn outcome(&self, place: Included) -> Option<Result<(), ledger::TxError>> {
-        let state = {
-            let books = self.read();
-            let found = books
-                .states
-                .iter()
-                .find(|(height, _)| *height == place.height);
-            found.map(|(_, state)| state.clone())
-        }?;
-        let stored = self.block(place.height)?;
-        let txs = ledger::verify_body(&state, &stored.block.body).ok()?;
-        let applied = state.apply(&stored.block.header, &txs).ok()?;
-        let outcome = applied
-            .outcomes
-            .into_iter()
-            .nth(usize::try_from(place.index).ok()?)?;
-        Some(outcome.refused.map_or(Ok(()), Err))
+        let books = self.read();
+        let refused = books.refused.get(&place.height)?.get(&place.index);
+        Some(refused.cloned().map_or(Ok(()), Err))
     }
 
     /// What is known of a job.

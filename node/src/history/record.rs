@@ -8,8 +8,8 @@ use protocol::tx::digest_of_bytes;
 use protocol::units::Round;
 
 use super::{
-    Accepted, Books, Happened, History, Included, Place, SIGNERS_KEPT, STATES_KEPT, Signers, Slash,
-    Stored,
+    Accepted, Books, Happened, History, Included, Place, REFUSED_KEPT, Refused, SIGNERS_KEPT,
+    Signers, Slash, Stored,
 };
 use crate::clock;
 
@@ -23,8 +23,8 @@ pub(super) struct Entry<'a> {
     pub(super) stored: &'a Stored,
     /// What happened in it.
     pub(super) events: &'a [Event],
-    /// The state before it.
-    pub(super) before: State,
+    /// Which of its transactions had no effect.
+    pub(super) refused: Refused,
     /// The state after it.
     pub(super) after: &'a State,
 }
@@ -67,10 +67,8 @@ impl History {
         if books.signers.len() > SIGNERS_KEPT {
             books.signers.pop_front();
         }
-        books.states.push_back((height, entry.before));
-        if books.states.len() > STATES_KEPT {
-            books.states.pop_front();
-        }
+        books.refused.insert(height, entry.refused);
+        books.refused = books.refused.split_off(&height.minus(REFUSED_KEPT));
         books.committed_ms = clock::unix_millis();
         let header_ms = entry.stored.block.header.time_ms.0;
         books.offset_ms = difference(header_ms, books.committed_ms);
