@@ -18,10 +18,10 @@
 //! | arbiter 1 | consensus |
 //! | arbiter 2 | mempool, network |
 //! | arbiter 3 | staking, escrow, jobs, execution, evidence |
-//! | arbiter 4 | one task per network lane |
 //! | `clock` | all timers |
 //! | `slot-N` | one model run each |
-//! | storage's three, network's own | see those crates |
+//! | network's own | its loop, and one task per lane |
+//! | storage's three | see that crate |
 //!
 //! Reading order: [`mailbox`], [`catalogue`], `agreement`, [`mempool`], then a domain ([`escrow`] is
 //! the smallest), [`wiring`], [`handle`].

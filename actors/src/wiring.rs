@@ -266,8 +266,8 @@ fn run(
         .consensus
         .1
         .start(&threads.consensus, move || consensus);
-    lanes::start(&threads.lanes, lanes, spine::lane_ends(&shared));
-    lanes::watch_bans(&threads.lanes, &shared.net, shared.audit.clone());
+    lanes::start(&shared.net, lanes, spine::lane_ends(&shared));
+    lanes::watch_bans(&shared.net, shared.audit.clone());
 
     Ok(NodeHandle::new(Running {
         bells: shared.bells,

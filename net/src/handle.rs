@@ -96,6 +96,7 @@ pub struct View {
 /// A handle on the running network; clones share it.
 #[derive(Clone, Debug)]
 pub struct NetHandle {
+    pub(crate) tasks: tokio::runtime::Handle,
     pub(crate) local: PeerId,
     pub(crate) high: mpsc::Sender<High>,
     pub(crate) low: mpsc::Sender<Low>,
@@ -104,6 +105,13 @@ pub struct NetHandle {
 }
 
 impl NetHandle {
+    /// Runs a task beside the network's loop, so that what the loop hands it wakes no other thread. It
+    /// must never block, and ends with the network.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Nobody joins it: it ends when its lane does.
+        drop(self.tasks.spawn(task));
+    }
+
     /// Our own peer id.
     #[must_use]
     pub const fn peer_id(&self) -> PeerId {

@@ -19,8 +19,8 @@ use crate::ports::{Blobs, Chain, Gate, PeerMemory};
 use crate::topic::Topics;
 use crate::transport;
 
-/// Worker threads of the network's runtime.
-const WORKERS: usize = 2;
+/// Worker threads of the network's runtime, at most; on two cores one does with fewer wake-ups.
+const WORKERS_MAX: usize = 2;
 /// What unfinished disk reads get when the network ends.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
@@ -78,7 +78,7 @@ pub fn start(
     let bans = ports.memory.load_bans().map_err(StartError::Memory)?;
     let known = ports.memory.load_peers().map_err(StartError::Memory)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers())
         .thread_name("net-worker")
         .enable_all()
         .build()
@@ -111,18 +111,25 @@ pub fn start(
         Engine::new(config, ports, metrics, swarm, topics, channels, bans, known)
             .map_err(StartError::Thread)?;
     drop(context);
+    let tasks = runtime.handle().clone();
+    // On a worker, beside the connections: what they hand over then wakes no other thread.
+    let turning = runtime.spawn(async move {
+        poll_fn(|cx| engine.turn(cx)).await;
+        engine.store();
+    });
     std::thread::Builder::new()
         .name("net".to_owned())
         .spawn(move || {
             // Dropped last: also a panic tells the waiting that the network has ended.
             let _ended = Ended(ended);
-            runtime.block_on(poll_fn(|cx| engine.turn(cx)));
-            engine.store();
-            drop(engine);
+            if let Err(error) = runtime.block_on(turning) {
+                tracing::error!(event = "network_loop_panicked", %error);
+            }
             runtime.shutdown_timeout(LAST_CALL);
         })
         .map_err(StartError::Thread)?;
     let handle = NetHandle {
+        tasks,
         local,
         high,
         low,
@@ -130,6 +137,11 @@ pub fn start(
         ended: ended_out,
     };
     Ok((handle, lanes))
+}
+
+fn workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / 2).clamp(1, WORKERS_MAX)
 }
 
 struct Ended(watch::Sender<bool>);

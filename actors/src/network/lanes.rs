@@ -21,8 +21,9 @@ pub(crate) struct LaneEnds {
     pub(crate) network: Outbox<NetworkMail>,
 }
 
-/// Starts the tasks on an arbiter of their own, where no mailbox can starve them.
-pub(crate) fn start(arbiter: &actix::ArbiterHandle, lanes: Lanes, ends: LaneEnds) -> bool {
+/// Starts the tasks beside the network's loop, where no mailbox can starve them and no thread has to be
+/// woken for what the loop hands over.
+pub(crate) fn start(net: &NetHandle, lanes: Lanes, ends: LaneEnds) {
     let Lanes {
         mut consensus,
         mut evidence,
@@ -37,56 +38,43 @@ pub(crate) fn start(arbiter: &actix::ArbiterHandle, lanes: Lanes, ends: LaneEnds
         network,
     } = ends;
     let to_mempool = mempool.clone();
-    let tasks = [
-        arbiter.spawn(async move {
-            while let Some(event) = consensus.recv().await {
-                if to_consensus
-                    .tell_or_wait(ConsensusMail::Heard(Box::new(event)))
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
+    net.spawn(async move {
+        while let Some(event) = consensus.recv().await {
+            let letter = ConsensusMail::Heard(Box::new(event));
+            if to_consensus.tell_or_wait(letter).await.is_err() {
+                return;
             }
-        }),
-        arbiter.spawn(async move {
-            while let Some(event) = evidence.recv().await {
-                to_evidence.tell(EvidenceMail::Gossiped(Box::new(event.pair)));
+        }
+    });
+    net.spawn(async move {
+        while let Some(event) = evidence.recv().await {
+            to_evidence.tell(EvidenceMail::Gossiped(Box::new(event.pair)));
+        }
+    });
+    net.spawn(async move {
+        while let Some(event) = duty.recv().await {
+            to_mempool.tell(MempoolMail::Relayed(Box::new(event.tx)));
+        }
+    });
+    net.spawn(async move {
+        while let Some(event) = tx.recv().await {
+            mempool.tell(MempoolMail::Relayed(Box::new(event.tx)));
+        }
+    });
+    net.spawn(async move {
+        while let Some(event) = bulk.recv().await {
+            let letter = NetworkMail::Chunk(event);
+            if network.tell_or_wait(letter).await.is_err() {
+                return;
             }
-        }),
-        arbiter.spawn(async move {
-            while let Some(event) = duty.recv().await {
-                to_mempool.tell(MempoolMail::Relayed(Box::new(event.tx)));
-            }
-        }),
-        arbiter.spawn(async move {
-            while let Some(event) = tx.recv().await {
-                mempool.tell(MempoolMail::Relayed(Box::new(event.tx)));
-            }
-        }),
-        arbiter.spawn(async move {
-            while let Some(event) = bulk.recv().await {
-                if network
-                    .tell_or_wait(NetworkMail::Chunk(event))
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-            }
-        }),
-    ];
-    tasks.into_iter().all(|spawned| spawned)
+        }
+    });
 }
 
 /// Writes every ban into the audit log, once.
-pub(crate) fn watch_bans(
-    arbiter: &actix::ArbiterHandle,
-    net: &NetHandle,
-    audit: AuditTrail,
-) -> bool {
+pub(crate) fn watch_bans(net: &NetHandle, audit: AuditTrail) {
     let mut views = net.watch_view();
-    arbiter.spawn(async move {
+    net.spawn(async move {
         let mut known: BTreeSet<(String, u64)> = BTreeSet::new();
         while views.changed().await.is_ok() {
             let bans = views.borrow_and_update().bans.clone();
@@ -102,5 +90,5 @@ pub(crate) fn watch_bans(
             }
             known = now;
         }
-    })
+    });
 }

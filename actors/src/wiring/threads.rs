@@ -18,7 +18,6 @@ pub(super) struct Arbiters {
     pub(super) consensus: ArbiterHandle,
     pub(super) gate: ArbiterHandle,
     pub(super) duty: ArbiterHandle,
-    pub(super) lanes: ArbiterHandle,
     /// Ends them all, also when it is dropped without a word.
     pub(super) stop: oneshot::Sender<()>,
     pub(super) thread: JoinHandle<()>,
@@ -31,7 +30,7 @@ impl Arbiters {
         let (stop, stopped) = oneshot::channel::<()>();
         let system = move || {
             System::new().block_on(async move {
-                let arbiters = [(); 4].map(|()| Arbiter::new());
+                let arbiters = [(); 3].map(|()| Arbiter::new());
                 let handles = arbiters.each_ref().map(Arbiter::handle);
                 if sender.send(handles).is_err() {
                     return;
@@ -46,12 +45,11 @@ impl Arbiters {
         };
         let thread = Builder::new().name("actors".into()).spawn(system)?;
         let ended = |_| io::Error::other("the actor system has ended");
-        let [consensus, gate, duty, lanes] = receiver.recv().map_err(ended)?;
+        let [consensus, gate, duty] = receiver.recv().map_err(ended)?;
         Ok(Self {
             consensus,
             gate,
             duty,
-            lanes,
             stop,
             thread,
         })
