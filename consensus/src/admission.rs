@@ -19,6 +19,7 @@ use crate::machine::Machine;
 use crate::planted::{self, Bug};
 use crate::pool::{Held, Pool};
 use crate::proposer::proposer;
+use crate::schedule::Sets;
 
 /// The answer to a header. The network has checked size and form before, verifies after.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +47,7 @@ pub struct Window {
     chain: ChainId,
     height: Height,
     round: Round,
-    sets: BTreeMap<Height, Arc<ValidatorSet>>,
+    sets: Sets,
     pool: Pool,
     blocks: BTreeMap<BlockId, Arc<[u8]>>,
 }

@@ -89,16 +89,23 @@ struct Slot {
 
 type Slots = BTreeMap<(PublicKey, Round, Step), Slot>;
 
-/// The pool; a clone shares the heights that do not change.
+/// The pool; a clone shares what does not change, because one is made after every step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pool {
-    heights: BTreeMap<Height, Arc<Slots>>,
+    /// Heights about which something still comes.
+    near: BTreeMap<Height, Arc<Slots>>,
+    /// Those before them.
+    past: Arc<BTreeMap<Height, Arc<Slots>>>,
 }
+
+/// Heights below the current one that are near: their last precommits come late, every time.
+const NEAR_HEIGHTS: u64 = 2;
+const _: () = assert!(NEAR_HEIGHTS < POOL_HEIGHTS);
 
 impl Pool {
     pub(crate) fn add(&mut self, held: Held) -> Added {
         let (point, signer) = (held.point(), held.signer());
-        let slots = Arc::make_mut(self.heights.entry(point.height).or_default());
+        let slots = Arc::make_mut(self.height_mut(point.height));
         let key = (signer, point.round, point.step);
         let Some(slot) = slots.get_mut(&key) else {
             make_room(slots, signer);
@@ -121,6 +128,17 @@ impl Pool {
         }
     }
 
+    fn height_mut(&mut self, height: Height) -> &mut Arc<Slots> {
+        if self.past.contains_key(&height) {
+            return Arc::make_mut(&mut self.past).entry(height).or_default();
+        }
+        self.near.entry(height).or_default()
+    }
+
+    fn height(&self, height: Height) -> Option<&Arc<Slots>> {
+        self.near.get(&height).or_else(|| self.past.get(&height))
+    }
+
     /// Whether the slot holds something that this message contradicts, for the first time.
     pub(crate) fn would_contradict(&self, held: &Held) -> bool {
         self.slot(held.signer(), held.point())
@@ -140,16 +158,14 @@ impl Pool {
     }
 
     fn slot(&self, signer: PublicKey, point: SignPoint) -> Option<&Slot> {
-        self.heights
-            .get(&point.height)?
+        self.height(point.height)?
             .get(&(signer, point.round, point.step))
     }
 
     /// What is held of one round, for peers that missed it.
     pub(crate) fn round(&self, height: Height, round: Round) -> Vec<Held> {
         let slots = self
-            .heights
-            .get(&height)
+            .height(height)
             .into_iter()
             .flat_map(|slots| slots.iter());
         slots
@@ -160,19 +176,19 @@ impl Pool {
 
     /// What is held of one height, in a fixed order.
     pub(crate) fn at(&self, height: Height) -> Vec<Held> {
-        let slots = self.heights.get(&height).into_iter();
+        let slots = self.height(height).into_iter();
         slots
             .flat_map(|slots| slots.values().map(|slot| slot.held.clone()))
             .collect()
     }
 
     pub(crate) fn heights(&self) -> usize {
-        self.heights.len()
+        self.near.len().saturating_add(self.past.len())
     }
 
     /// How many messages of one validator are kept at this height, of the one that has most.
     pub(crate) fn most_of_a_validator(&self, height: Height) -> usize {
-        let slots = self.heights.get(&height);
+        let slots = self.height(height);
         let mut most = 0_usize;
         let mut counted: Option<(PublicKey, usize)> = None;
         for (signer, _, _) in slots.iter().flat_map(|slots| slots.keys()) {
@@ -187,7 +203,11 @@ impl Pool {
     }
 
     pub(crate) fn prune(&mut self, current: Height) {
-        self.heights = self.heights.split_off(&current.minus(POOL_HEIGHTS));
+        let near = self.near.split_off(&current.minus(NEAR_HEIGHTS));
+        let mut over = std::mem::replace(&mut self.near, near);
+        let past = Arc::make_mut(&mut self.past);
+        past.append(&mut over);
+        *past = past.split_off(&current.minus(POOL_HEIGHTS));
     }
 }
 
@@ -273,12 +293,28 @@ mod tests {
     }
 
     #[test]
+    fn a_second_value_is_found_however_late_until_its_height_is_pruned() {
+        let mut pool = Pool::default();
+        pool.add(vote(0, None));
+        for current in 1..=POOL_HEIGHTS {
+            pool.prune(Height(current));
+            let window = pool.clone();
+            assert_eq!(window.round(Height(1), Round(0)).len(), 1, "at {current}");
+        }
+        pool.prune(Height(POOL_HEIGHTS + 1));
+        let contradiction = pool.add(vote(0, Some(b"a")));
+        assert!(matches!(contradiction, Added::Contradiction(_)));
+        pool.prune(Height(POOL_HEIGHTS + 2));
+        assert!(pool.round(Height(1), Round(0)).is_empty());
+    }
+
+    #[test]
     fn one_validator_fills_its_own_slots_only() {
         let mut pool = Pool::default();
         (0..100).for_each(|round| {
             pool.add(vote(round, None));
         });
-        let slots = pool.heights.get(&Height(1)).unwrap();
+        let slots = pool.height(Height(1)).unwrap();
         assert_eq!(slots.len(), POOL_SLOTS_PER_VALIDATOR);
         assert_eq!(
             pool.round(Height(1), Round(99)).len(),

@@ -12,9 +12,13 @@ use protocol::validators::ValidatorSet;
 use crate::context::CoreSet;
 use crate::limits::POOL_HEIGHTS;
 
+/// The sets as everybody else knows them, shared with each window.
+pub(crate) type Sets = Arc<BTreeMap<Height, Arc<ValidatorSet>>>;
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schedule {
     sets: BTreeMap<Height, CoreSet>,
+    ours: Sets,
 }
 
 impl Schedule {
@@ -30,6 +34,7 @@ impl Schedule {
             Some(same) => same,
             None => CoreSet::new(set)?,
         };
+        Arc::make_mut(&mut self.ours).insert(height, Arc::clone(set.ours()));
         self.sets.insert(height, set);
         Some(())
     }
@@ -39,13 +44,13 @@ impl Schedule {
     }
 
     pub(crate) fn prune(&mut self, current: Height) {
-        self.sets = self.sets.split_off(&current.minus(POOL_HEIGHTS));
+        let first = current.minus(POOL_HEIGHTS);
+        self.sets = self.sets.split_off(&first);
+        let ours = Arc::make_mut(&mut self.ours);
+        *ours = ours.split_off(&first);
     }
 
-    pub(crate) fn ours(&self) -> BTreeMap<Height, Arc<ValidatorSet>> {
-        self.sets
-            .iter()
-            .map(|(height, set)| (*height, Arc::clone(set.ours())))
-            .collect()
+    pub(crate) fn ours(&self) -> Sets {
+        Arc::clone(&self.ours)
     }
 }
