@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use bincode::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
@@ -173,14 +174,19 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 /// The tagged hash of the parts, joined without separators: fixed widths keep it unambiguous.
 #[must_use]
 pub fn th(tag: Tag, parts: &[&[u8]]) -> Digest {
-    let tag_hash = Sha256::digest(tag.as_str().as_bytes());
-    let mut hasher = Sha256::new();
-    hasher.update(tag_hash);
-    hasher.update(tag_hash);
+    let mut hasher = tag.hasher();
     for part in parts {
         hasher.update(part);
     }
     Digest(hasher.finalize().into())
+}
+
+fn begun(tag: &str) -> Sha256 {
+    let tag_hash = Sha256::digest(tag.as_bytes());
+    let mut hasher = Sha256::new();
+    hasher.update(tag_hash);
+    hasher.update(tag_hash);
+    hasher
 }
 
 macro_rules! tags {
@@ -194,6 +200,16 @@ macro_rules! tags {
         impl Tag {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// A hasher that has taken in the tag's own 64 bytes: they are the same every time.
+            fn hasher(self) -> Sha256 {
+                match self {
+                    $(Self::$name => {
+                        static BEGUN: LazyLock<Sha256> = LazyLock::new(|| begun($text));
+                        BEGUN.clone()
+                    })*
+                }
+            }
 
             /// The tag's text, which is what is hashed.
             #[must_use]
