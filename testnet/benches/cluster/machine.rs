@@ -27,6 +27,8 @@ pub(crate) fn describe(binary: &Path) -> Result<Vec<String>> {
         .and_then(|text| text.split_whitespace().next()?.parse().ok())
         .unwrap_or(0);
     let release = read("/proc/sys/kernel/osrelease").trim().to_owned();
+    let before = read("/proc/loadavg");
+    let before = before.split(' ').next().unwrap_or("unknown").to_owned();
     let version = Command::new(binary).arg("--version").output()?.stdout;
     let version = String::from_utf8_lossy(&version).trim().to_owned();
     Ok(vec![
@@ -36,5 +38,6 @@ pub(crate) fn describe(binary: &Path) -> Result<Vec<String>> {
             std::env::consts::ARCH
         ),
         format!("{version}, release profile; nodes, clients and this program share the cores"),
+        format!("load average of the machine before the run: {before}"),
     ])
 }
