@@ -34,8 +34,8 @@ pub enum CommandError {
     /// The urgent queue is full: the loop is stuck, and the process should end (exit 69).
     #[error("network loop is stuck: {HIGH} urgent commands waiting")]
     Stuck,
-    /// The other queue is full: try later.
-    #[error("network is busy: {LOW} requests waiting")]
+    /// A queue is full: try later.
+    #[error("network is busy")]
     Busy,
     /// The network has ended.
     #[error("network has ended")]
@@ -158,10 +158,11 @@ impl NetHandle {
         self.publish(Topic::Evid, seal_pair(pair))
     }
 
-    /// Gossips a transaction, on the topic its key belongs to.
+    /// Gossips a transaction, on the topic its key belongs to. A flood of them is no sign of a stuck
+    /// loop: what users send waits for room in the pool that has it, not here.
     ///
     /// # Errors
-    /// As [`Self::broadcast_vote`].
+    /// [`CommandError::Busy`] for a user's transaction, else as [`Self::broadcast_vote`].
     pub fn gossip_tx(&self, tx: &Signed<Tx>) -> Result<(), CommandError> {
         let kind = match tx.message.key_kind {
             KeyKind::Wallet => Kind::Tx,
@@ -170,10 +171,11 @@ impl NetHandle {
         let message = &tx.message;
         let bytes = encode(message);
         let (signer, until) = (message.signer, message.valid_until);
-        self.publish(
-            topic_of(kind),
-            seal_tx(kind, &bytes, signer, until, &tx.signature),
-        )
+        let sealed = seal_tx(kind, &bytes, signer, until, &tx.signature);
+        match (kind, self.publish(topic_of(kind), sealed)) {
+            (Kind::Tx, Err(CommandError::Stuck)) => Err(CommandError::Busy),
+            (_, published) => published,
+        }
     }
 
     /// Gossips bytes that are sealed already. Nothing is checked but their length; peers will. The
