@@ -1,23 +1,25 @@
-//! Transactions whose signature this process has checked already, by the hash of their bytes.
+//! Transactions whose signature this process has checked already.
 //!
 //! A transaction is verified when it enters the pool; when it comes back in a proposed block, its
-//! bytes are looked up here instead of being verified again. Successes only, a bounded number of
-//! them, first in first out.
+//! bytes are looked up here instead of being verified again. Successes only, until they are included;
+//! a bounded number of them, first in first out.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::digest::{ChainId, Digest, sha256};
+use protocol::digest::{ChainId, TxId};
+use protocol::keys::Signature;
 use protocol::signed::{Signed, Verified};
-use protocol::tx::Tx;
+use protocol::tx::{Tx, digest_of_bytes};
 
 /// A little more than the pool holds.
 const ENTRIES_MAX: usize = 24_000;
 
 #[derive(Debug, Default)]
 struct Inner {
-    known: HashMap<Digest, Arc<Verified<Tx>>>,
-    order: VecDeque<Digest>,
+    known: HashMap<TxId, Arc<Verified<Tx>>>,
+    /// Those that were included are still in here.
+    order: VecDeque<TxId>,
 }
 
 /// See the module; clones share one memory.
@@ -27,12 +29,11 @@ pub struct VerifiedTxs {
 }
 
 impl VerifiedTxs {
-    /// Remembers a transaction by its bytes.
-    pub fn insert(&self, bytes: &[u8], tx: Arc<Verified<Tx>>) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = sha256(bytes);
-        if inner.known.insert(key, tx).is_none() {
-            inner.order.push_back(key);
+    /// Remembers a transaction.
+    pub fn insert(&self, id: TxId, tx: Arc<Verified<Tx>>) {
+        let mut inner = self.lock();
+        if inner.known.insert(id, tx).is_none() {
+            inner.order.push_back(id);
         }
         while inner.order.len() > ENTRIES_MAX {
             if let Some(oldest) = inner.order.pop_front() {
@@ -41,15 +42,26 @@ impl VerifiedTxs {
         }
     }
 
-    /// The transaction of these bytes, verified now or before.
+    /// Forgets what is in a block: it will be in no other.
+    pub fn remove(&self, ids: &[TxId]) {
+        let mut inner = self.lock();
+        for id in ids {
+            inner.known.remove(id);
+        }
+    }
+
+    /// The transaction of these bytes, verified now or before. The id covers all but the signature.
     pub fn verify(&self, bytes: &[u8], chain: &ChainId) -> Option<Verified<Tx>> {
-        let known = {
-            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.known.get(&sha256(bytes)).cloned()
-        };
-        match known {
-            Some(tx) => Some(Verified::clone(&tx)),
+        let (tx, signature) = bytes.split_last_chunk::<{ Signature::LEN }>()?;
+        let id = TxId(digest_of_bytes(tx, chain));
+        let known = self.lock().known.get(&id).cloned();
+        match known.filter(|known| known.signature.0 == *signature) {
+            Some(known) => Some(Verified::clone(&known)),
             None => Signed::<Tx>::from_bytes(bytes).ok()?.verify(chain).ok(),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -111,7 +111,7 @@ impl MempoolActor {
         let (Some(tx), Admission::Admitted(id)) = (&offered.taken, &offered.admission) else {
             return;
         };
-        self.verified.insert(&tx.to_bytes(), tx.clone());
+        self.verified.insert(*id, tx.clone());
         if offered.source == Source::Api && tx.message().body.kind() == TxKind::SubmitJob {
             self.taken.insert(*id);
         }
@@ -123,6 +123,7 @@ impl MempoolActor {
     }
 
     fn included(&mut self, ids: &[TxId], snapshot: Arc<Snapshot>) {
+        self.verified.remove(ids);
         let again = self.gate.included(ids, &snapshot.state);
         self.snapshot = snapshot;
         again.iter().for_each(|offered| self.perform(offered));

@@ -77,13 +77,12 @@ impl From<oracle::Broken> for Broken {
 impl Ledger {
     /// Sends on what the pool took from this node's own actors or clients.
     fn passed_on(&self, shared: &Shared, cx: &mut Cx<'_>, offered: &Offered) {
-        let (Some(tx), Admission::Admitted(_)) = (&offered.taken, &offered.admission) else {
+        let (Some(tx), Admission::Admitted(id)) = (&offered.taken, &offered.admission) else {
             return;
         };
-        let bytes = tx.to_bytes();
-        shared.verified.insert(&bytes, tx.clone());
+        shared.verified.insert(*id, tx.clone());
         if offered.source != Source::Peer {
-            cx.broadcast(wire::tx(&bytes));
+            cx.broadcast(wire::tx(&tx.to_bytes()));
         }
     }
 
