@@ -2,7 +2,7 @@
 //!
 //! A [`PublicKey`] is checked once, when it is made. A [`SecretKey`] is wiped when dropped, cannot be
 //! copied and cannot be printed. libsecp256k1 checks, at half the cost of `k256`; `k256` signs, so no
-//! secret leaves Rust (docs/adr/0012).
+//! secret leaves Rust (docs/adr/0015).
 
 use std::fmt;
 
