@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
+use std::time::Duration;
 
 use protocol::codec::{Canonical, decode_canonical};
 use protocol::digest::Digest;
@@ -17,6 +18,8 @@ use crate::execution::workflow::Order;
 
 /// Orders that may wait for a slot; jobs hands out no more than there are slots.
 const ORDERS_MAX: usize = 256;
+/// How long the end of the slots is waited for. A slot gives its launcher a second to go.
+const END_WAIT: Duration = Duration::from_secs(3);
 const EXE: &str = "sandbox";
 
 struct Task {
@@ -29,14 +32,18 @@ pub(crate) type Report = Arc<dyn Fn(SeatRef, RunEnd) + Send + Sync>;
 
 /// Hands orders to the threads.
 pub(crate) struct Slots {
-    orders: SyncSender<Task>,
+    /// Gone when the threads are to end.
+    orders: Option<SyncSender<Task>>,
+    /// Held by every thread and never used: it closes when the last one has ended.
+    ended: Receiver<()>,
     /// Each with the `k` of its job, from which on seats are jurors'.
     running: HashMap<SeatRef, (Cancel, u16)>,
     report: Report,
 }
 
 impl Slots {
-    /// Starts as many threads as the engine has slots. They end when this is dropped.
+    /// Starts as many threads as the engine has slots. They end when this is dropped, which waits
+    /// until their launchers and control groups are gone too.
     pub(crate) fn start(
         engine: &Arc<dyn Engine>,
         storage: &StorageHandle,
@@ -44,6 +51,7 @@ impl Slots {
     ) -> std::io::Result<Self> {
         let (orders, queue) = sync_channel(ORDERS_MAX);
         let queue = Arc::new(Mutex::new(queue));
+        let (alive, ended) = sync_channel(0);
         for index in 0..u32::try_from(engine.slots()).unwrap_or(u32::MAX) {
             let thread = SlotThread {
                 engine: engine.clone(),
@@ -51,13 +59,15 @@ impl Slots {
                 report: report.clone(),
                 queue: queue.clone(),
                 index,
+                _alive: alive.clone(),
             };
             Builder::new()
                 .name(format!("slot-{index}"))
                 .spawn(move || thread.run())?;
         }
         Ok(Self {
-            orders,
+            orders: Some(orders),
+            ended,
             running: HashMap::new(),
             report,
         })
@@ -73,7 +83,9 @@ impl Slots {
             return;
         };
         self.running.insert(seat, (cancel.clone(), order.spec.k));
-        if self.orders.try_send(Task { order, cancel }).is_err() {
+        let task = Task { order, cancel };
+        let queue = self.orders.as_ref();
+        if queue.is_none_or(|queue| queue.try_send(task).is_err()) {
             self.running.remove(&seat);
             (self.report)(
                 seat,
@@ -103,6 +115,10 @@ impl Drop for Slots {
         for (cancel, _) in self.running.values() {
             cancel.cancel();
         }
+        self.orders = None;
+        if self.ended.recv_timeout(END_WAIT) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(target: EXE, "slots_still_running");
+        }
     }
 }
 
@@ -112,6 +128,8 @@ struct SlotThread {
     report: Report,
     queue: Arc<Mutex<Receiver<Task>>>,
     index: u32,
+    /// Dropped last: after the slot, which is the thread's own.
+    _alive: SyncSender<()>,
 }
 
 impl SlotThread {
