@@ -13,8 +13,9 @@ use std::time::Duration;
 use super::guard::guarded;
 use super::{Batch, Flow, Kv, StoreError};
 
-/// sled's cache. Its default is 1 GiB and counts bytes on disk.
-const CACHE_BYTES: u64 = 64 << 20;
+/// sled's cache. Its default is 1 GiB and counts bytes on disk. Nothing that a block needs is read
+/// back from here: the state is in memory, and sled holds what a start finds.
+const CACHE_BYTES: u64 = 16 << 20;
 /// How often, and how far apart, to look whether sled has let go of its file.
 const CLOSING_LOOKS_MAX: u32 = 1_000;
 const CLOSING_LOOK: Duration = Duration::from_millis(2);
