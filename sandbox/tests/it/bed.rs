@@ -1,14 +1,29 @@
 //! What every test needs: a host looked at once, a slot of its own, a job to run.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sandbox::{Cancel, Degradation, Profile, Program, Report, Sandbox, SandboxConfig, Slot, Spec};
 
 /// The testbed binary: launcher, probe and job in one.
 pub(crate) fn testbed() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_sandbox-testbed"))
+}
+
+/// Without a user namespace of its own a job's limit of tasks counts every process of its user. So a
+/// test with hundreds of them, and tests whose jobs have no namespaces, keep out of each other's way
+/// where all of them belong to one user: for an ordinary user, and in a container.
+static PROCESSES: RwLock<()> = RwLock::new(());
+
+/// Held by a test whose jobs may have no namespaces.
+pub(crate) fn few_processes() -> RwLockReadGuard<'static, ()> {
+    PROCESSES.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held by a test that starts hundreds of processes at once.
+pub(crate) fn many_processes() -> RwLockWriteGuard<'static, ()> {
+    PROCESSES.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Settings with a work directory of this test process. It is private to its owner: slots reach it

@@ -36,6 +36,7 @@ fn two_hundred_sequential_starts_leave_nothing() {
 
 #[test]
 fn two_hundred_concurrent_starts_leave_nothing() {
+    let _many = bed::many_processes();
     let text = churn("0", "200");
     assert!(text.contains("200 ran, nothing left"), "{text}");
 }

@@ -76,6 +76,7 @@ impl Drop for Targets {
 }
 
 fn attack(layers: Layers, profile: Profile, index: u32) -> Vec<AttackReport> {
+    let _few = bed::few_processes();
     let config = bed::sandbox().slot(index).unwrap().with_layers(layers);
     let targets = Targets::new(config.uid());
     let mut slot = Slot::spawn(config).unwrap();
