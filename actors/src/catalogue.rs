@@ -179,6 +179,8 @@ letters! {
         Vital Fetched { artifact: Artifact, held: bool },
         /// execution -> jobs; Vital
         Vital Finished { seat: SeatRef, digest: Option<Digest> },
+        /// execution -> jobs; Vital
+        Vital Again(Box<Order>),
         /// api -> jobs; Flow
         Flow Capacity(Capacity),
     }

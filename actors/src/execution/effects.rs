@@ -213,6 +213,7 @@ impl ExecutionEffects {
             Intent::Finished { seat, digest } => {
                 self.jobs.tell(JobsMail::Finished { seat, digest });
             }
+            Intent::Again(order) => self.jobs.tell(JobsMail::Again(Box::new(order))),
             Intent::Note(height) => note(&self.duties.storage, actor_id::EXECUTION, height),
         }
     }

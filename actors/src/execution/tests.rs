@@ -305,6 +305,56 @@ fn a_restarted_seat_reveals_only_what_it_committed() {
     );
 }
 
+fn again(intents: &[Intent]) -> Vec<&Order> {
+    fn order(intent: &Intent) -> Option<&Order> {
+        match intent {
+            Intent::Again(order) => Some(order),
+            _ => None,
+        }
+    }
+    intents.iter().filter_map(order).collect()
+}
+
+/// The chain holds its commit, so it must reveal: one failed run is no reason to stay silent.
+#[test]
+fn a_bound_seat_whose_run_failed_runs_again() {
+    let bound = Order {
+        committed: Some(Digest([7; 32])),
+        reveal_closes: Some(Height(30)),
+        ..order()
+    };
+    for (at, runs_again) in [(10, true), (29, true), (30, false)] {
+        let mut execution = execution();
+        execution.step(Input::Run(bound.clone()));
+        let intents = execution.step(ended(Err(DeclineReason::OutOfMemory)));
+        assert!(
+            matches!(intents[..], [Intent::Finished { .. }]),
+            "{intents:?}"
+        );
+        let intents = execution.step(height(at, vec![]));
+        let expected = if runs_again { vec![&bound] } else { vec![] };
+        assert_eq!(again(&intents), expected, "at height {at}");
+        assert_eq!(execution.seats().count(), 0, "jobs has it, or nobody");
+    }
+}
+
+/// A commit sent before a restart is taken after it, while the second run has failed.
+#[test]
+fn a_declining_seat_that_is_bound_after_all_runs_again() {
+    let mut execution = execution();
+    execution.step(Input::Run(order()));
+    let intents = execution.step(ended(Err(DeclineReason::OutOfMemory)));
+    assert_eq!(said(&intents), ["decline"]);
+    let commit = Digest([7; 32]);
+    let intents = execution.step(height(10, vec![committed(commit)]));
+    assert_eq!(said(&intents), Vec::<&str>::new(), "it cannot decline");
+    let bound = Order {
+        committed: Some(commit),
+        ..order()
+    };
+    assert_eq!(again(&intents), [&bound]);
+}
+
 #[test]
 fn a_replayed_height_changes_nothing() {
     let mut execution = execution();

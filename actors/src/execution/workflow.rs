@@ -4,6 +4,8 @@
 //!  Run -> Running -Ended-> Marking -Marked-> Committing -Committed-> Sealed -RevealWindow-> Revealing -> gone
 //!            |  two blocks before the deadline, or the host failed
 //!            `-> Declining -Declined-> gone
+//!
+//!  bound, and the host failed: Failed -next height-> jobs, which hands it over again
 //! ```
 //! Intents may be repeated: each signed message has the same bytes, so the mempool knows it. After a
 //! restart a seat runs again; the model is deterministic and the salt derived, so the same commit
@@ -113,6 +115,8 @@ pub enum Intent {
         /// How the run ended, for the audit log.
         digest: Option<Digest>,
     },
+    /// The run of a bound seat failed: jobs queues it anew.
+    Again(Order),
     /// The height is dealt with.
     Note(Height),
 }
@@ -128,6 +132,8 @@ enum Stage {
     /// The chain holds the commit.
     Sealed,
     Declining(DeclineReason),
+    /// The chain holds the commit and the run failed: a later one may not.
+    Failed,
 }
 
 #[derive(Clone, Debug)]
@@ -282,10 +288,8 @@ impl Execution {
                 seat.stage = Stage::Declining(reason);
                 intents.extend(seat.say());
             }
-            // The chain holds our commit and this host cannot repeat the run: nothing to say.
-            Err(_) => {
-                self.seats.remove(&seat_ref);
-            }
+            // A bound seat cannot give up: it has to reveal, so the run is tried once a height.
+            Err(_) => seat.stage = Stage::Failed,
         }
         intents
     }
@@ -329,8 +333,11 @@ impl Execution {
             } if Some(*validator) == self.validator => {
                 if let Some(seat) = event.seat().and_then(|seat| self.seats.get_mut(&seat)) {
                     seat.order.committed = Some(*commit);
-                    if seat.stage == Stage::Committing {
-                        seat.stage = Stage::Sealed;
+                    match seat.stage {
+                        Stage::Committing => seat.stage = Stage::Sealed,
+                        // Sent before a restart, taken after it: bound after all.
+                        Stage::Declining(_) => seat.stage = Stage::Failed,
+                        _ => {}
                     }
                 }
                 Vec::new()
@@ -375,6 +382,11 @@ impl Execution {
         let missed_reveal = order.reveal_closes.is_some_and(|closes| height >= closes);
         if missed_commit || missed_reveal {
             return self.forget(&seat_ref);
+        }
+        if seat.stage == Stage::Failed {
+            let again = Intent::Again(order.clone());
+            self.seats.remove(&seat_ref);
+            return vec![again];
         }
         let late = height.plus(CANCEL_BLOCKS) >= order.commit_closes;
         if seat.stage == Stage::Running && late && order.committed.is_none() {

@@ -79,6 +79,7 @@ impl Receive for JobsActor {
             JobsMail::Committed(committed) => self.committed(committed),
             JobsMail::Fetched { artifact, held } => self.step(Input::Fetched { artifact, held }),
             JobsMail::Finished { seat, .. } => self.step(Input::Finished(seat)),
+            JobsMail::Again(order) => self.step(Input::Seated(order)),
             JobsMail::Capacity(capacity) => self.step(Input::Capacity(capacity)),
         }
     }

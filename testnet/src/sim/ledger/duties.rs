@@ -5,7 +5,7 @@
 
 mod perform;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use actors::escrow::workflow::{self as escrow, Escrow};
 use actors::evidence::pairs;
@@ -75,6 +75,8 @@ pub(super) struct Duties {
     /// Commits that a copying host has heard.
     overheard: BTreeMap<JobId, Vec<(SeatRef, Digest)>>,
     served: Served,
+    /// Runs longer than every window.
+    hung: BTreeSet<SeatRef>,
 }
 
 fn of(events: &[Event], domain: Domain) -> Vec<Event> {
@@ -105,6 +107,7 @@ impl Duties {
             opened: BTreeMap::new(),
             overheard: BTreeMap::new(),
             served: Served::default(),
+            hung: BTreeSet::new(),
         }
     }
 
@@ -133,6 +136,18 @@ impl Duties {
         noted.minus(cx.rng().below(3))
     }
 
+    /// Seats that wait behind runs that hang in every slot, and those runs.
+    fn hindered(&mut self, height: Height) {
+        let waiting = if self.hung.len() >= self.plan.slots {
+            self.jobs.waiting()
+        } else {
+            Vec::new()
+        };
+        for seat in waiting.iter().chain(&self.hung) {
+            self.served.hindered(*seat, height);
+        }
+    }
+
     fn committed(&mut self, state: &State, height: Height, events: &[Event]) {
         let own = state.session_holder(&self.session.public());
         self.staking.know(own);
@@ -158,6 +173,7 @@ impl Ledger {
     /// The actors start: first what they have not noted, then what is open in the state.
     pub(super) fn begin_duties(&mut self, shared: &mut Shared, cx: &mut Cx<'_>) {
         let state = self.bench.state().clone();
+        shared.last_start_ms = cx.now().ms();
         let duties = &mut self.duties;
         let noted = Duties::noted(shared, cx);
         let own = state.session_holder(&duties.session.public());
@@ -201,6 +217,7 @@ impl Ledger {
     ) {
         let state = self.bench.state().clone();
         self.duties.committed(&state, height, events);
+        self.duties.hindered(height);
         let own = state.session_holder(&self.duties.session.public());
         self.duties.execution.know(own);
         let mut mails = VecDeque::new();
@@ -218,7 +235,7 @@ impl Ledger {
         if let Some(noted) = shared.noted.get_mut(cx.node()) {
             *noted = height;
         }
-        if let Err(broken) = self.duties.served.ended(&state, events) {
+        if let Err(broken) = self.duties.served.ended(shared, &state, events) {
             cx.fail(broken.into());
         }
     }

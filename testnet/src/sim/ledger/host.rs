@@ -13,7 +13,7 @@ use crate::sim::rng::Rng;
 /// Longer than a reveal may be.
 const LONG_BYTES: u64 = 5_000;
 /// Longer than every commit window.
-const SLOW_MS: u64 = 30_000;
+pub(super) const SLOW_MS: u64 = 30_000;
 
 /// The one answer that a job has: a function of its kind and its input.
 pub(super) fn answer(kind: JobKind, spec: &JobSpec) -> SeatResult {

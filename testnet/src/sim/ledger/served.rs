@@ -1,6 +1,6 @@
 //! That honest seats speak in time: a node that is up and hears the others never misses its seat.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actors::execution::workflow::Order;
 use ledger::State;
@@ -8,6 +8,8 @@ use ledger::execution::SeatState;
 use ledger::jobs::Phase;
 use protocol::events::{Event, FailCode};
 use protocol::job::SeatRef;
+use protocol::tx::TxKind;
+use protocol::units::Height;
 
 use super::oracle::{Broken, must};
 use super::shared::Shared;
@@ -22,6 +24,10 @@ const TAKE_UP_BLOCKS: u64 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Served {
     seats: BTreeSet<SeatRef>,
+    /// When its host last failed a run of a seat, or kept it from a slot.
+    hindered: BTreeMap<SeatRef, Height>,
+    /// When a seat first sent its commit or its reveal, in milliseconds.
+    said: BTreeMap<(SeatRef, TxKind), u64>,
 }
 
 impl Served {
@@ -42,8 +48,23 @@ impl Served {
         }
     }
 
+    /// The host failed the run of this seat, or all its slots are held by runs that hang.
+    pub(super) fn hindered(&mut self, seat: SeatRef, height: Height) {
+        self.hindered.insert(seat, height);
+    }
+
+    /// A message of a seat is offered to the pool.
+    pub(super) fn said(&mut self, cx: &Cx<'_>, seat: SeatRef, kind: TxKind) {
+        self.said.entry((seat, kind)).or_insert(cx.now().ms());
+    }
+
     /// What became of the seats of jobs that end in a block.
-    pub(super) fn ended(&mut self, state: &State, events: &[Event]) -> Result<(), Broken> {
+    pub(super) fn ended(
+        &mut self,
+        shared: &Shared,
+        state: &State,
+        events: &[Event],
+    ) -> Result<(), Broken> {
         let over = |seat: &SeatRef| {
             events.iter().any(|event| {
                 let ends = matches!(
@@ -65,9 +86,55 @@ impl Served {
             .collect();
         for seat in ended {
             self.seats.remove(&seat);
-            spoke(state, &seat)?;
+            self.spoke(shared, state, &seat)?;
         }
         Ok(())
+    }
+
+    fn spoke(&self, shared: &Shared, state: &State, seat: &SeatRef) -> Result<(), Broken> {
+        let (Some(row), Some(head)) = (state.seats.get(seat), state.jobs.get(&seat.job)) else {
+            return Ok(());
+        };
+        let revealing = matches!(
+            head.phase,
+            Phase::Settled
+                | Phase::Resolved
+                | Phase::Ambiguous
+                | Phase::Failed(FailCode::NoQuorum | FailCode::CohortFrozen)
+        );
+        let missed = match row.state {
+            SeatState::Open => Some(("commits", TxKind::CommitResult)),
+            SeatState::Committed(_) if revealing => Some(("reveals", TxKind::RevealResult)),
+            _ => None,
+        };
+        let Some((what, kind)) = missed else {
+            return Ok(());
+        };
+        let bound = kind == TxKind::RevealResult;
+        let excused = bound && self.is_hindered(seat, state.height());
+        must(
+            excused || self.is_forgotten(shared, seat, kind),
+            "J8",
+            || {
+                let (number, job) = (seat.seat, seat.job);
+                format!("seat {number} of job {job} is up and honest and never {what}")
+            },
+        )
+    }
+
+    /// A bound seat cannot decline: a host that fails its run to the end of the window, or hangs in
+    /// every slot, keeps it silent. An unbound seat has no such excuse, it has to decline in time.
+    fn is_hindered(&self, seat: &SeatRef, now: Height) -> bool {
+        let last = self.hindered.get(seat);
+        last.is_some_and(|last| last.plus(TAKE_UP_BLOCKS) >= now)
+    }
+
+    /// Gossip tells a message once, and no pool survives the end of its process. Whoever started
+    /// since knows nothing of it, and with windows shorter than a turn of all proposers the seat may
+    /// not be asked for a block before its window is over.
+    fn is_forgotten(&self, shared: &Shared, seat: &SeatRef, kind: TxKind) -> bool {
+        let said = self.said.get(&(*seat, kind));
+        said.is_some_and(|said| shared.last_start_ms >= *said)
     }
 }
 
@@ -77,27 +144,4 @@ fn is_reachable(shared: &Shared, cx: &Cx<'_>) -> bool {
     let calm = plan.before.loss == 0 && plan.partitions.is_empty();
     let honest = shared.world.is_honest_member(plan.member_of(cx.node()));
     honest && (calm || cx.now().ms() >= shared.world.gst_ms + SETTLED_MS)
-}
-
-fn spoke(state: &State, seat: &SeatRef) -> Result<(), Broken> {
-    let (Some(row), Some(head)) = (state.seats.get(seat), state.jobs.get(&seat.job)) else {
-        return Ok(());
-    };
-    let revealing = matches!(
-        head.phase,
-        Phase::Settled
-            | Phase::Resolved
-            | Phase::Ambiguous
-            | Phase::Failed(FailCode::NoQuorum | FailCode::CohortFrozen)
-    );
-    let missed = match row.state {
-        SeatState::Open => Some("commits"),
-        SeatState::Committed(_) if revealing => Some("reveals"),
-        _ => None,
-    };
-    must(missed.is_none(), "J8", || {
-        let what = missed.unwrap_or_default();
-        let (number, job) = (seat.seat, seat.job);
-        format!("seat {number} of job {job} is up and honest and never {what}")
-    })
 }

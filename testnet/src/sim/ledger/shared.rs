@@ -118,6 +118,8 @@ pub struct Shared {
     pub(super) newest: State,
     /// What each block does, for nodes that start again.
     pub(super) applied: BTreeMap<BlockId, Arc<Applied>>,
+    /// When a process last started.
+    pub(super) last_start_ms: u64,
     /// The last height each node's actors noted.
     pub(super) noted: Vec<Height>,
     /// The rules' assumption broke: those who may fail hold a third of a set. Nothing can be
@@ -206,6 +208,7 @@ impl Shared {
             clients: Clients::new(keys, plan.members),
             newest: first.clone(),
             applied: BTreeMap::new(),
+            last_start_ms: 0,
             noted: vec![Height::ZERO; plan.nodes()],
             void: false,
             done: false,

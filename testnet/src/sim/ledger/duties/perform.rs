@@ -81,6 +81,9 @@ impl Ledger {
                 let kind = shared.world.kind_of(&order.spec);
                 let (takes, end) = host::run(kind, &order.spec, &self.duties.plan, cx.rng());
                 cx.line(|| format!("runs seat {} of {}", order.seat.seat, order.seat.job));
+                if takes >= host::SLOW_MS {
+                    self.duties.hung.insert(order.seat);
+                }
                 self.duties.after(cx, takes, Later::Ended(order.seat, end));
             }
             execution::Intent::Stop(seat) => {
@@ -95,6 +98,9 @@ impl Ledger {
             }
             execution::Intent::Finished { seat, .. } => {
                 mails.push_back(Mail::Jobs(jobs::Input::Finished(seat)));
+            }
+            execution::Intent::Again(order) => {
+                mails.push_back(Mail::Jobs(jobs::Input::Seated(Box::new(order))));
             }
             execution::Intent::PutBlob(_) | execution::Intent::Note(_) => {}
         }
@@ -175,6 +181,11 @@ impl Ledger {
         end: Result<SeatResult, DeclineReason>,
     ) -> Option<execution::Input> {
         let chain = shared.genesis.chain_id;
+        self.duties.hung.remove(&place);
+        if end.is_err() {
+            let height = self.bench.state().height();
+            self.duties.served.hindered(place, height);
+        }
         let own = self.duties.execution.validator()?;
         let (conduct, member) = (self.duties.plan.conduct, self.duties.member);
         let end = end.map(|result| conduct.result(member, result));
@@ -235,6 +246,9 @@ impl Ledger {
             let other = heard.iter().find(|(of, _)| of != seat)?;
             Some(other.1)
         };
+        if let Some(seat) = body.seat() {
+            self.duties.served.said(cx, seat, body.kind());
+        }
         let bodies = match body.seat() {
             Some(_) => conduct.say(body, others, |seat| opened.get(seat).cloned()),
             None => vec![body],
