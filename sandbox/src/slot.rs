@@ -380,8 +380,12 @@ pub(crate) fn roots(work_dir: &Path) -> Result<[OwnedFd; 2], SpawnError> {
         }
     }
     let tmp = tools.join("tmp");
-    if tmp.symlink_metadata().is_err() {
-        symlink("scratch", &tmp).map_err(|e| failed(&tmp, e))?;
+    match symlink("scratch", &tmp) {
+        // Another slot may have made it, this moment or long ago.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(failed(&tmp, error));
+        }
+        _ => {}
     }
     let open = |path: &Path, holds: usize| {
         let found = fs::read_dir(path).map_err(|e| failed(path, e))?.count();
