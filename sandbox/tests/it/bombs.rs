@@ -14,16 +14,10 @@ fn bombs_have_typed_outcomes() {
     let grouped = bed::has_cgroup("bombs_have_typed_outcomes");
     let mut slot = bed::slot();
     for attack in Attack::all().filter(|attack| attack.kind != Kind::Attempt) {
-        let started = clock::now();
         let native = attacks::run(&mut slot, attack.name, "").unwrap();
         assert!(native.blocked, "{native:?}");
         let runner = attacks::run_as_runner(&mut slot, attack.name, "").unwrap();
         assert!(runner.blocked, "{runner:?}");
-        assert!(
-            started.elapsed() < Duration::from_secs(13),
-            "{}",
-            attack.name
-        );
         if grouped && attack.name == "memory_bomb" {
             assert_eq!(native.outcome, "memory_limit", "{native:?}");
             assert_eq!(runner.outcome, "memory_limit", "{runner:?}");
