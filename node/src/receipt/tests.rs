@@ -140,6 +140,18 @@ fn other_forms_of_the_same_receipt_are_malformed() {
     }
 }
 
+/// Hex decoders read both cases; a receipt has one.
+#[test]
+fn capital_digits_are_malformed() {
+    for at in 0..SETTLED.len() {
+        let mut changed = SETTLED.to_vec();
+        changed[at] = changed[at].to_ascii_uppercase();
+        if changed != SETTLED {
+            assert!(!holds(&changed, &genesis(), None), "capital at {at}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
