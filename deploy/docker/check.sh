@@ -98,6 +98,8 @@ timeout 120 docker wait "$client" >/dev/null || fail "the job did not end: $(doc
 [ "$(docker inspect -f '{{.State.ExitCode}}' "$client")" = 0 ] ||
     fail "the job was not paid: $(docker logs "$client" 2>&1 | tail -20)"
 docker logs "$client" 2>&1 | grep -E 'paid  |output label'
+docker logs "$client" 2>&1 | grep 'receipt .*: it verifies' ||
+    fail "no receipt: $(docker logs "$client" 2>&1 | tail -3)"
 
 step "a job's output is for who paid, on a listener off loopback"
 job=$(docker logs "$client" 2>&1 | sed -n 's/^id  *\([0-9a-f]\{64\}\)$/\1/p')

@@ -10,7 +10,7 @@ use super::Api;
 use crate::cli::Global;
 use crate::home::{Chain, Home};
 use crate::keys::{Role, dev, file, password};
-use crate::problem::refuse;
+use crate::problem::{Problem, refuse};
 
 /// Where testnets keep their files, from the working directory.
 const TESTNETS: &str = "palisade-testnet";
@@ -60,13 +60,17 @@ impl Resolved {
         chain_of(&self.global, &self.home)
     }
 
-    /// The node's API; a node on another host is asked in the name of the wallet.
-    pub(crate) fn signing_api(&self) -> Result<Api> {
+    /// Asks in the name of the wallet, where the node wants a name: on another host always, on this
+    /// one if it says so, since an address here may be the published port of a container.
+    pub(crate) fn as_wallet<T>(&self, ask: impl Fn(&Api) -> Result<T>) -> Result<T> {
         if self.api.is_loopback() {
-            return Ok(self.api.clone());
+            match ask(&self.api) {
+                Err(error) if wants_signature(&error) => {}
+                answer => return answer,
+            }
         }
         let chain = self.chain()?;
-        Ok(self.api.signing(self.wallet(&chain)?.key, chain.id))
+        ask(&self.api.signing(self.wallet(&chain)?.key, chain.id))
     }
 
     /// The key that signs as a client: `--key`, the home's only wallet, or a development account.
@@ -166,4 +170,11 @@ fn testnet_api(dir: &Path) -> Result<String> {
         Some(api) => Ok(api.to_owned()),
         None => refuse!("api.unreachable", "{} names no API", path.display()),
     }
+}
+
+/// Whether this is a node's way to say that it must know who asks.
+fn wants_signature(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Problem>()
+        .is_some_and(|problem| problem.status == 401)
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::chain::pairs;
 use crate::client::resolve::Resolved;
-use crate::client::{number, text};
+use crate::client::{Api, number, text};
 use crate::exit::Exit;
 use crate::keys::file::read_limited;
 use crate::problem::{Problem, refuse};
@@ -150,7 +150,7 @@ pub(crate) fn put(
     manifest: &ModelManifest,
     bytes: &[u8],
 ) -> Result<()> {
-    upload(context, node, &encode(manifest), bytes)
+    node.as_wallet(|api| upload(context, api, &encode(manifest), bytes))
 }
 
 /// Gives the node a job's input.
@@ -160,13 +160,12 @@ pub(crate) fn put_input(
     manifest: &InputManifest,
     bytes: &[u8],
 ) -> Result<()> {
-    upload(context, node, &encode(manifest), bytes)
+    node.as_wallet(|api| upload(context, api, &encode(manifest), bytes))
 }
 
 /// Asks what is missing, sends that, and asks again.
-fn upload(context: &Context, node: &Resolved, manifest: &[u8], bytes: &[u8]) -> Result<()> {
+fn upload(context: &Context, api: &Api, manifest: &[u8], bytes: &[u8]) -> Result<()> {
     let path = "/v1/blobs/manifests";
-    let api = node.signing_api()?;
     let missing = missing_of(&api.post(path, manifest)?)?;
     if missing.is_empty() {
         return Ok(());
@@ -177,11 +176,9 @@ fn upload(context: &Context, node: &Resolved, manifest: &[u8], bytes: &[u8]) -> 
             api.put(&format!("/v1/blobs/{digest}"), chunk)?;
         }
     }
-    context.output.progress(&format!(
-        "{} chunks sent to {}",
-        missing.len(),
-        node.api.base()
-    ));
+    context
+        .output
+        .progress(&format!("{} chunks sent to {}", missing.len(), api.base()));
     match missing_of(&api.post(path, manifest)?)?.len() {
         0 => Ok(()),
         left => refuse!(

@@ -18,7 +18,7 @@ const PRINTED_ELEMENTS_MAX: usize = 64;
 /// The outputs, checked against the root that the chain knows.
 pub(super) fn of(node: &Resolved, job: &Value) -> Result<Vec<OutputTensor>> {
     let path = format!("/v1/jobs/{}/output", text(job, "id"));
-    let blob = node.signing_api()?.get_bytes(&path)?;
+    let blob = node.as_wallet(|api| api.get_bytes(&path))?;
     let found = root_of_blob(&blob).map_err(|error| Problem::new("blob.digest", error))?;
     if plan::result_root(job) != Some(found) {
         refuse!(

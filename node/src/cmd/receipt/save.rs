@@ -54,13 +54,7 @@ pub(crate) fn save(node: &Resolved, job: &str, to: &Path, result: Option<&Path>)
         let stem = to.file_stem().unwrap_or_default().to_string_lossy();
         to.with_file_name(format!("{stem}-result.bin"))
     };
-    let blob = match node.api.get_bytes(&format!("/v1/jobs/{job}/output")) {
-        Ok(blob) => Some(blob),
-        Err(error) if result.is_some() || !is_problem(&error, |p| p.status == 404) => {
-            return Err(error);
-        }
-        Err(_) => None,
-    };
+    let blob = result_blob(node, job, result.is_some())?;
     let mut saved = Saved {
         receipt: to.to_owned(),
         result: None,
@@ -71,6 +65,18 @@ pub(crate) fn save(node: &Resolved, job: &str, to: &Path, result: Option<&Path>)
         saved.result = Some(path);
     }
     Ok(saved)
+}
+
+/// The result that a receipt speaks of. Receipts are for everybody, results for who paid: unless it
+/// was asked for, one that is not there or not ours is none.
+fn result_blob(node: &Resolved, job: &str, asked_for: bool) -> Result<Option<Vec<u8>>> {
+    let path = format!("/v1/jobs/{job}/output");
+    let withheld = |problem: &Problem| matches!(problem.status, 401 | 403 | 404);
+    match node.as_wallet(|api| api.get_bytes(&path)) {
+        Ok(blob) => Ok(Some(blob)),
+        Err(error) if !asked_for && is_problem(&error, withheld) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A job's receipt rests on the block after its end, which an idle chain makes within its interval:
