@@ -212,10 +212,12 @@ fn write_scratch(name: &str, bytes: usize) -> i32 {
     ))
 }
 
-/// What this process has: open descriptors, children, mounts, control groups bearing its pid.
-fn possessions() -> [usize; 4] {
+/// What this process has: open descriptors, children, mounts below its work directory, control groups
+/// bearing its pid. What others mount meanwhile is not its.
+fn possessions(work_dir: &str) -> [usize; 4] {
     let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
-    let lines = |path: &str| std::fs::read_to_string(path).map_or(0, |text| text.lines().count());
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mounts = mounts.lines().filter(|line| line.contains(work_dir));
     let pid = std::process::id();
     let children = std::fs::read_dir("/proc/self/task")
         .into_iter()
@@ -231,12 +233,7 @@ fn possessions() -> [usize; 4] {
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&marker))
         .count();
-    [
-        count("/proc/self/fd"),
-        children,
-        lines("/proc/self/mounts"),
-        groups,
-    ]
+    [count("/proc/self/fd"), children, mounts.count(), groups]
 }
 
 fn churn(work_dir: &str, sequential: u32, concurrent: u32) -> i32 {
@@ -244,7 +241,7 @@ fn churn(work_dir: &str, sequential: u32, concurrent: u32) -> i32 {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok();
     }
-    let before = possessions();
+    let before = possessions(work_dir);
     let sandbox = match open(work_dir) {
         Ok(sandbox) => sandbox,
         Err(closed) => {
@@ -264,7 +261,7 @@ fn churn(work_dir: &str, sequential: u32, concurrent: u32) -> i32 {
             .sum::<u32>();
     });
     drop(sandbox);
-    let after = possessions();
+    let after = possessions(work_dir);
     if ran != sequential + concurrent || before != after {
         println!("{ran} ran, before {before:?}, after {after:?}");
         return 91;

@@ -3,8 +3,13 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use sandbox::{Cancel, Degradation, Profile, Program, Report, Sandbox, SandboxConfig, Slot, Spec};
+
+/// How long what happens at once may take on a machine that is busy with other tests. Still less
+/// than a job's longest wall time, whose end would be mistaken for the one that was awaited.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// The testbed binary: launcher, probe and job in one.
 pub(crate) fn testbed() -> PathBuf {

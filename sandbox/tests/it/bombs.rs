@@ -32,14 +32,23 @@ fn bombs_have_typed_outcomes() {
 
 #[test]
 fn wall_time_ends_within_its_margin() {
-    let mut spec = bed::probe(Profile::Native, "sleep");
-    spec.limits.wall_ms = 300;
-    let report = bed::run(&mut bed::slot(), spec);
-    assert_eq!(report.outcome, Outcome::WallTimeout);
-    let wall = report.usage.wall;
-    assert!(wall >= Duration::from_millis(300), "{wall:?}");
-    // The margin of the design is 100 ms; a loaded test machine gets more.
-    assert!(wall < Duration::from_millis(1300), "{wall:?}");
+    let (limit, margin) = (Duration::from_millis(300), Duration::from_millis(100));
+    let mut slot = bed::slot();
+    // A machine that is busy elsewhere may be late; one that is late each time is not busy.
+    let mut late = Vec::new();
+    while late.len() < 50 {
+        let mut spec = bed::probe(Profile::Native, "sleep");
+        spec.limits.wall_ms = 300;
+        let report = bed::run(&mut slot, spec);
+        assert_eq!(report.outcome, Outcome::WallTimeout);
+        let wall = report.usage.wall;
+        assert!(wall >= limit && wall < bed::AT_ONCE, "{wall:?}");
+        if wall < limit + margin {
+            return;
+        }
+        late.push(wall);
+    }
+    panic!("always late: {late:?}");
 }
 
 #[test]
@@ -65,7 +74,7 @@ fn a_daemon_dies_with_its_job() {
     let report = bed::run(&mut slot, bed::probe(Profile::Native, "daemon"));
     assert_eq!(report.outcome, Outcome::Exited(10), "{report:?}");
     // It held standard output open: an end of file proves that it is gone.
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < bed::AT_ONCE);
     let next = bed::run(&mut slot, bed::spec(Profile::Native, &["exit", "0"]));
     assert_eq!(next.outcome, Outcome::Exited(0));
 }

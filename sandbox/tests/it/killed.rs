@@ -21,7 +21,7 @@ fn exists(pid: i32) -> bool {
 
 /// Children of a process, waiting for there to be some.
 fn children(pid: u32) -> Vec<i32> {
-    let deadline = clock::now() + Duration::from_secs(10);
+    let deadline = clock::now() + bed::AT_ONCE;
     loop {
         let path = format!("/proc/{pid}/task/{pid}/children");
         let found: Vec<i32> = std::fs::read_to_string(path)
@@ -36,8 +36,8 @@ fn children(pid: u32) -> Vec<i32> {
     }
 }
 
-fn await_gone(pid: i32, most: Duration) {
-    let deadline = clock::now() + most;
+fn await_gone(pid: i32) {
+    let deadline = clock::now() + bed::AT_ONCE;
     while exists(pid) {
         assert!(clock::now() < deadline, "process {pid} is still there");
         thread::yield_now();
@@ -53,7 +53,7 @@ fn launcher_killed_takes_the_job_along() {
             let jobs = children(launcher);
             assert_eq!(jobs.len(), 1, "one job of launcher {launcher}");
             kill(Pid::from_raw(launcher.cast_signed()), Signal::SIGKILL).unwrap();
-            await_gone(jobs[0], Duration::from_secs(1));
+            await_gone(jobs[0]);
         });
         let report = bed::run(&mut slot, bed::probe(profile, "sleep"));
         killer.join().unwrap();
@@ -87,8 +87,8 @@ fn node_killed_takes_launcher_and_job_along() {
     assert_eq!(jobs.len(), 1, "one job of launcher {launcher}");
     node.kill().unwrap();
     node.wait().unwrap();
-    await_gone(launcher.cast_signed(), Duration::from_secs(1));
-    await_gone(jobs[0], Duration::from_secs(1));
+    await_gone(launcher.cast_signed());
+    await_gone(jobs[0]);
 }
 
 /// Processes of the user that only this slot has.
@@ -151,7 +151,7 @@ fn launcher_killed_at_any_moment_leaves_nothing() {
     }
     eprintln!("{} ran to their end, {} were lost", seen[0], seen[1]);
     drop(slot);
-    let deadline = clock::now() + Duration::from_secs(1);
+    let deadline = clock::now() + bed::AT_ONCE;
     while !processes_of(uid).is_empty() {
         assert!(clock::now() < deadline, "{:?}", processes_of(uid));
         thread::yield_now();
@@ -182,7 +182,7 @@ fn node_killed_at_any_moment_leaves_nothing() {
         spin(Duration::from_micros(500 * turn));
         node.kill().unwrap();
         node.wait().unwrap();
-        let deadline = clock::now() + Duration::from_secs(1);
+        let deadline = clock::now() + bed::AT_ONCE;
         while !processes_of(uid).is_empty() {
             assert!(clock::now() < deadline, "{:?}", processes_of(uid));
             thread::yield_now();
@@ -206,7 +206,7 @@ fn cancel_ends_a_run_from_another_thread() {
         .unwrap();
     thread.join().unwrap();
     assert_eq!(report.outcome, Outcome::Cancelled);
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < bed::AT_ONCE);
     // Thrown before the start, it still ends the run.
     let report = slot
         .run(bed::probe(Profile::Runner, "sleep"), &cancel)

@@ -1,8 +1,6 @@
 //! Goal: a process made before its job is as good as one made for it, and its loss costs nothing.
 //! Method: kill it, misfit it, and compare jobs through it with jobs without.
 
-use std::time::Duration;
-
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sandbox::{Outcome, Profile, Scratch, Spec, Stage};
@@ -11,7 +9,7 @@ use crate::{bed, clock};
 
 /// The one process a launcher has cloned, once it waits for a job.
 fn spare_of(launcher: u32) -> i32 {
-    let deadline = clock::now() + Duration::from_secs(10);
+    let deadline = clock::now() + bed::AT_ONCE;
     loop {
         assert!(clock::now() < deadline, "no spare");
         let path = format!("/proc/{launcher}/task/{launcher}/children");
@@ -86,7 +84,7 @@ fn a_spare_killed_while_it_takes_a_job_is_a_typed_end() {
             Outcome::Exited(4) | Outcome::LauncherLost | Outcome::Signaled(libc::SIGKILL)
         );
         assert!(ended, "{:?}", report.outcome);
-        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < bed::AT_ONCE);
         let report = bed::run(&mut slot, bed::spec(Profile::Runner, &["exit", "5"]));
         assert_eq!(report.outcome, Outcome::Exited(5));
     }

@@ -129,6 +129,7 @@ fn attacks_landlock_alone() {
 fn attacks_seccomp_alone() {
     let layers = Layers::only(false, false, true);
     assert_blocked(&attack(layers, Profile::Runner, 303));
+    let _few = bed::few_processes();
     let config = bed::sandbox().slot(304).unwrap().with_layers(layers);
     let mut slot = Slot::spawn(config).unwrap();
     for attack in Attack::all().filter(|attack| attack.kind == Kind::Attempt) {
