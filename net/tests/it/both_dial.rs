@@ -5,24 +5,27 @@ use net::{Config, Multiaddr};
 
 use crate::support::{Carrier, Node, config, node_key, vote};
 
-fn node(seed: u8, other: u8, attempt: u8) -> Config {
-    let address = |seed: u8| -> Multiaddr {
-        // Two runs of this test at the same time must not meet.
-        let port = 10_000 + std::process::id() % 20_000;
-        format!("/ip4/127.92.{attempt}.{seed}/udp/{port}/quic-v1")
-            .parse()
-            .unwrap()
-    };
+/// An address that only this run has: another run of this test gets another port.
+fn address(seed: u8, attempt: u8) -> Multiaddr {
+    let host = format!("127.92.{attempt}.{seed}");
+    let socket = std::net::UdpSocket::bind((host.as_str(), 0)).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    format!("/ip4/{host}/udp/{port}/quic-v1").parse().unwrap()
+}
+
+fn node(seed: u8, own: &Multiaddr, other: u8, others: &Multiaddr) -> Config {
     let mut config = config(seed, Carrier::Quic);
-    config.listen = vec![address(seed)];
-    config.static_peers = vec![address(other).with_p2p(node_key(other).peer_id()).unwrap()];
+    config.listen = vec![own.clone()];
+    let peer = node_key(other).peer_id();
+    config.static_peers = vec![others.clone().with_p2p(peer).unwrap()];
     config
 }
 
 #[test]
 fn simultaneous_dials_lose_no_subscription() {
     for attempt in 1..=5 {
-        let configs = [node(1, 2, attempt), node(2, 1, attempt)];
+        let (a, b) = (address(1, attempt), address(2, attempt));
+        let configs = [node(1, &a, 2, &b), node(2, &b, 1, &a)];
         let starting = configs.map(|config| std::thread::spawn(move || Node::start(config)));
         let [mut one, mut two] = starting.map(|thread| thread.join().unwrap());
         one.wait_for_peers(1);

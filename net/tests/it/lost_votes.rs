@@ -1,5 +1,7 @@
 //! Goal: what gossip loses, a pull brings.
 
+use std::time::Duration;
+
 use net::Rate;
 use protocol::envelope::seal_vote;
 use protocol::units::{Height, Round};
@@ -22,7 +24,12 @@ fn offered_round_is_exchanged_both_ways() {
 fn votes_above_the_signers_quota_are_pulled_later() {
     let host = Node::start(config(1, Carrier::Quic));
     let mut guest = config(2, Carrier::Quic);
-    guest.limits.cons.signer_messages = Rate::per_second(1, 1);
+    // Slow enough that not even a starved host takes the second vote for one of a later second.
+    guest.limits.cons.signer_messages = Rate {
+        count: 1,
+        per: Duration::from_secs(3),
+        burst: 1,
+    };
     guest.static_peers = vec![host.address()];
     let mut guest = Node::start(guest);
     host.wait_for_peers(1);
@@ -32,7 +39,7 @@ fn votes_above_the_signers_quota_are_pulled_later() {
         lock(&host.world.rounds).insert((5, round), vec![seal_vote(&vote)]);
         host.handle.broadcast_vote(&vote).unwrap();
     }
-    // The pulls themselves obey the signer's quota: one vote a second gets through.
+    // The pulls themselves obey the signer's quota: one vote in three seconds gets through.
     let mut rounds: Vec<u32> = (0..3).map(|_| guest.next_vote().round.0).collect();
     rounds.sort_unstable();
     assert_eq!(rounds, [0, 1, 2]);

@@ -83,7 +83,7 @@ fn requests(service: Service) -> Requests {
     let name = format!("/palisade/{prefix}/{}/1", service.name());
     let protocol = StreamProtocol::try_from_owned(name).unwrap();
     let config = request_response::Config::default()
-        .with_request_timeout(Duration::from_secs(5))
+        .with_request_timeout(PATIENCE)
         .with_max_concurrent_streams(100);
     Requests::with_codec(Bytes, [(protocol, ProtocolSupport::Full)], config)
 }
@@ -144,9 +144,7 @@ impl Raw {
             .with_quic()
             .with_behaviour(move |_| behaviour)
             .unwrap()
-            .with_swarm_config(|config| {
-                config.with_idle_connection_timeout(Duration::from_secs(60))
-            })
+            .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
             .build();
         swarm.dial(address).unwrap();
         let connected = tokio::time::timeout(PATIENCE, async {

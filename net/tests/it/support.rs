@@ -21,7 +21,7 @@ use protocol::vote::{Vote, VoteKind};
 use tokio::sync::mpsc::Receiver;
 
 /// Nothing in these tests takes this long unless it is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn chain() -> ChainId {
     ChainId::of_genesis(b"palisade-local-net-tests")
@@ -280,9 +280,19 @@ impl Node {
 
     /// Waits until the view satisfies the condition.
     pub(crate) fn wait(&self, what: &str, condition: impl Fn(&View) -> bool) -> Arc<View> {
+        self.wait_within(PATIENCE, what, condition)
+    }
+
+    /// As [`Self::wait`], where something else would make it true later.
+    pub(crate) fn wait_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        condition: impl Fn(&View) -> bool,
+    ) -> Arc<View> {
         let mut views = self.handle.watch_view();
         block_on(async {
-            let waited = tokio::time::timeout(PATIENCE, views.wait_for(|view| condition(view)));
+            let waited = tokio::time::timeout(limit, views.wait_for(|view| condition(view)));
             match waited.await {
                 Ok(Ok(view)) => Arc::clone(&view),
                 other => panic!("{what}: {:?}; view {:?}", other.is_ok(), self.handle.view()),
