@@ -75,7 +75,6 @@ pub(crate) fn submit(cluster: &Cluster) -> Amount {
 }
 
 fn submit_with(cluster: &Cluster, client: u8, bundle: [u8; 4]) -> Amount {
-    // A wide commit window: other tests share this machine.
     submit_to(cluster, client, bundle, (3, Fuel(2_000_000_000)))
 }
 

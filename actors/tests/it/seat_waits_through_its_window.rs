@@ -4,10 +4,9 @@
 //! while the chain opens both windows, so of the second window it hears before that seat runs.
 
 use protocol::events::Event;
-use protocol::params::Params;
 use protocol::units::{Fuel, Height};
 
-use crate::cluster::{Cluster, genesis_with};
+use crate::cluster::Cluster;
 use crate::paid_job::submit_to;
 
 /// The node that restarts; the others hold their commits back until it is up again.
@@ -15,20 +14,7 @@ const RESTARTED: usize = 3;
 
 #[test]
 fn a_seat_that_waits_while_its_window_opens_is_revealed() {
-    let mut cluster = Cluster::of(4);
-    // Long windows: what is late here shall be the waiting seat, not this machine.
-    cluster.genesis = genesis_with(
-        4,
-        Params {
-            commit_slack_blocks: 60,
-            reveal_blocks: 40,
-            unbonding_blocks: 1_000,
-            ..Params::local()
-        },
-    );
-    for index in 0..4 {
-        cluster.start_node(index);
-    }
+    let mut cluster = Cluster::start(4);
     for gate in &cluster.gates[..RESTARTED] {
         gate.close();
     }
