@@ -13,6 +13,7 @@ use libp2p::gossipsub::{
     WhitelistSubscriptionFilter, score_parameter_decay,
 };
 use protocol::digest::{Tag, th};
+use protocol::limits::{CERTIFICATE_BYTES_MAX, ENVELOPE_HEADER_BYTES};
 
 use crate::role::Role;
 use crate::topic::{Topic, Topics};
@@ -23,6 +24,7 @@ pub(crate) const TRANSMIT_BYTES_MAX: usize = 64 << 10;
 /// that arrive back to back need headroom or they are lost without a word.
 pub const PAYLOAD_BYTES_MAX: usize = 48 << 10;
 const _: () = assert!(PAYLOAD_BYTES_MAX <= TRANSMIT_BYTES_MAX - (16 << 10));
+const _: () = assert!(CERTIFICATE_BYTES_MAX + ENVELOPE_HEADER_BYTES + 64 <= PAYLOAD_BYTES_MAX);
 
 /// Messages queued for one connection.
 const QUEUE: usize = 1_024;

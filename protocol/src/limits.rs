@@ -16,8 +16,16 @@ const _: () = assert!(BLOCK_EVIDENCE_BYTES_MAX >= 2 * SIGNED_TX_BYTES_MAX);
 pub const ENVELOPE_HEADER_BYTES: usize = 57;
 /// A vote as it travels: header, one flag, a block id, a signature.
 pub const VOTE_ENVELOPE_BYTES: usize = ENVELOPE_HEADER_BYTES + 33 + 64;
-/// A certificate as it travels may fill 16 KiB.
-pub const CERTIFICATE_BYTES_MAX: usize = (16 << 10) - ENVELOPE_HEADER_BYTES - 64;
+/// A certificate as it travels may fill 36 KiB: room for one vote of everybody in the largest set, so
+/// that no legal set can decide what its certificates cannot say.
+pub const CERTIFICATE_BYTES_MAX: usize = (36 << 10) - ENVELOPE_HEADER_BYTES - 64;
+/// One vote in a round certificate, where it is longest: kind, block id or none, key, signature.
+pub const CERTIFICATE_VOTE_BYTES: usize = 4 + (1 + 32) + 33 + 64;
+/// The rest of a certificate: its kind, height, round, rule or block id, and the count of its votes.
+pub const CERTIFICATE_HEAD_BYTES: usize = 4 + 8 + 4 + 32 + 8;
+const _: () = assert!(
+    CERTIFICATE_HEAD_BYTES + VALIDATORS_MAX * CERTIFICATE_VOTE_BYTES <= CERTIFICATE_BYTES_MAX
+);
 /// The longest payload of an envelope: a transaction, or two messages that contradict each other.
 pub const PAYLOAD_BYTES_MAX: usize = SIGNED_TX_BYTES_MAX;
 const _: () = assert!(VOTE_ENVELOPE_BYTES == 154);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::codec::{decode_canonical, encode};
 use crate::digest::{ValidatorId, sha256};
 use crate::keys::SecretKey;
 use crate::signed::Signed;
@@ -102,4 +103,54 @@ fn doubled_unknown_and_forged_signers_are_named() {
 fn other_domain_rejected() {
     let other = ChainId::of_genesis(b"another chain");
     assert!(certificate(3).verify(&set(), &other).is_err());
+}
+
+/// Goal: the largest legal set can say in a certificate what it decided, whoever of it voted.
+#[test]
+fn certificates_hold_a_vote_of_everybody_in_the_largest_set() {
+    let signature = Signature([7; 64]);
+    let key = |number: usize| {
+        let seed = sha256(&number.to_be_bytes());
+        SecretKey::from_bytes(seed.as_bytes()).unwrap().public()
+    };
+    let signers: Vec<PublicKey> = (0..crate::limits::VALIDATORS_MAX).map(key).collect();
+    let block = BlockId(sha256(b"block"));
+    let (height, round) = (Height(u64::MAX), Round(u32::MAX));
+    let votes = signers.iter().map(|signer| RoundSignature {
+        kind: VoteKind::Precommit,
+        block: Some(block),
+        signer: *signer,
+        signature,
+    });
+    let parts = signers
+        .iter()
+        .map(|signer| CertificateSignature {
+            signer: *signer,
+            signature,
+        })
+        .collect::<Vec<_>>();
+    let certificates = [
+        Certificate::Round(RoundCertificate {
+            height,
+            round,
+            kind: RoundCertificateKind::Skip,
+            signatures: votes.collect(),
+        }),
+        Certificate::Polka(PolkaCertificate {
+            height,
+            round,
+            block,
+            signatures: parts.clone(),
+        }),
+        Certificate::Commit(CommitCertificate {
+            height,
+            round,
+            block,
+            signatures: parts,
+        }),
+    ];
+    for certificate in certificates {
+        let bytes = encode(&certificate);
+        assert_eq!(decode_canonical(&bytes), Ok(certificate));
+    }
 }

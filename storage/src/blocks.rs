@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::block::HEADER_BYTES;
 use protocol::digest::{BlockId, ChainId, Digest};
-use protocol::limits::BLOCK_BYTES_MAX;
+use protocol::limits::{BLOCK_BYTES_MAX, CERTIFICATE_BYTES_MAX};
 use protocol::units::Height;
 
 use crate::exit::ExitKind;
@@ -29,7 +29,9 @@ use crate::record::segment_path;
 pub const BLOCK_RECORD_BYTES_MAX: usize = BLOCK_BYTES_MAX + (64 << 10);
 const RECORD_BLOCK: u8 = 1;
 const PREFIX_BYTES: usize = 8 + 32 + 4;
-const _: () = assert!(PREFIX_BYTES + HEADER_BYTES < BLOCK_RECORD_BYTES_MAX);
+const _: () = assert!(
+    PREFIX_BYTES + HEADER_BYTES + BLOCK_BYTES_MAX + CERTIFICATE_BYTES_MAX <= BLOCK_RECORD_BYTES_MAX
+);
 
 /// A block that was committed, with its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]

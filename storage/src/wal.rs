@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use protocol::digest::{BlockId, ChainId, Digest};
-use protocol::limits::BLOCK_BYTES_MAX;
+use protocol::limits::{BLOCK_BYTES_MAX, CERTIFICATE_BYTES_MAX};
 use protocol::units::{Height, Round};
 
 use crate::layer::FileLayer;
@@ -24,6 +24,7 @@ pub const BODY_BYTES_MAX: usize = BLOCK_BYTES_MAX + (64 << 10);
 /// Height, round, step and digest in front of an entry.
 const ENTRY_HEADER_BYTES_MAX: usize = 8 + 4 + 1 + 32;
 const _: () = assert!(ENTRY_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(CERTIFICATE_BYTES_MAX < ENTRY_BYTES_MAX);
 
 /// One entry of the write-ahead log.
 #[derive(Clone, Debug, PartialEq, Eq)]
