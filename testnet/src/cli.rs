@@ -11,6 +11,7 @@ pub use crate::demo::DemoCommand;
 use crate::home::Host;
 #[cfg(not(feature = "byzantine"))]
 pub use crate::left_out::DemoCommand;
+use crate::sim::plan::Profile;
 
 /// How results are printed. stdout carries data only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -269,15 +270,17 @@ pub struct SubmitArgs {
 
 /// `sim`.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = SIM_HELP)]
 pub struct SimArgs {
     /// One seed.
-    #[arg(long, conflicts_with = "seeds")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..u64::MAX))]
+    #[arg(conflicts_with = "seeds", required_unless_present_any = ["seeds", "economics"])]
     pub seed: Option<u64>,
     /// A range of seeds, the last excluded: `0..2000`.
-    #[arg(long)]
-    pub seeds: Option<String>,
-    /// How many validators.
-    #[arg(long = "n", default_value_t = 4)]
+    #[arg(long, value_name = "A..B")]
+    pub seeds: Option<SeedRange>,
+    /// How many validators, 1 to 256.
+    #[arg(long = "n", value_name = "N", default_value_t = 4, value_parser = nodes)]
     pub nodes: usize,
     /// Instead, play every hostile strategy over the ledger and print what each earns beside honest work.
     #[arg(long, conflicts_with_all = ["seeds", "trace", "real_signatures"])]
@@ -285,29 +288,86 @@ pub struct SimArgs {
     /// With which parameters; both without it.
     #[arg(long, requires = "economics")]
     pub preset: Option<crate::sim::economics::Preset>,
-    /// Jobs of each strategy.
+    /// Jobs of each strategy, in 20 batches.
     #[arg(long, default_value_t = 2_000, requires = "economics")]
+    #[arg(value_parser = clap::value_parser!(u64).range(20..=1_000_000))]
     pub jobs: u64,
-    /// Heights that every honest validator must reach.
-    #[arg(long, default_value_t = 5)]
+    /// Heights that every honest validator must reach, 1 to 10000.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub heights: u64,
-    /// Which faults: mixed, calm, lossy, partition, crash, power-cut, disk, byzantine, twins, sets,
-    /// everything.
-    #[arg(long, default_value = "mixed")]
-    pub profile: String,
-    /// Which layers: 1 (agreement alone), 2 (with a ledger and everything on it), both.
-    #[arg(long, default_value = "both")]
-    pub layer: String,
+    /// Which faults a seed may draw.
+    #[arg(long, default_value = "mixed", value_enum)]
+    pub profile: Profile,
+    /// Which layers.
+    #[arg(long, default_value = "both", value_enum)]
+    pub layer: LayerChoice,
     /// Sign with secp256k1 rather than with simulated keys.
     #[arg(long)]
     pub real_signatures: bool,
-    /// Print one line an event on stderr.
-    #[arg(long)]
+    /// Print one line an event on stderr; of one seed.
+    #[arg(long, conflicts_with = "seeds")]
     pub trace: bool,
-    /// Threads, each with worlds of its own.
-    #[arg(long, default_value_t = 2)]
-    pub threads: usize,
+    /// Threads, each with worlds of its own; the results do not depend on it.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
 }
+
+/// Which layers of the simulator run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayerChoice {
+    /// Agreement alone.
+    #[value(name = "1")]
+    Agreement,
+    /// With a ledger, a pool and the workflows on every node.
+    #[value(name = "2")]
+    Everything,
+    /// One after the other, for each seed.
+    Both,
+}
+
+/// `A..B`, the last excluded, never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedRange(pub std::ops::Range<u64>);
+
+impl std::str::FromStr for SeedRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, end) = text
+            .split_once("..")
+            .ok_or("a range is written A..B, as in 0..2000")?;
+        let number = |text: &str| {
+            let number = text.parse::<u64>();
+            number.map_err(|error| format!("`{text}`: {error}; a range is written A..B"))
+        };
+        let (first, end) = (number(first)?, number(end)?);
+        if first >= end {
+            return Err(format!("{first}..{end} holds no seed; the end is excluded"));
+        }
+        Ok(Self(first..end))
+    }
+}
+
+fn nodes(text: &str) -> Result<usize, String> {
+    let max = protocol::limits::VALIDATORS_MAX;
+    match text.parse() {
+        Ok(nodes) if (1..=max).contains(&nodes) => Ok(nodes),
+        Ok(nodes) => Err(format!("{nodes} is not in 1..={max}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+const SIM_HELP: &str = "\
+Everything that happens in a run is drawn from its seed, so a failure can be looked at again: it prints \
+the end of its column log and the command that repeats it. The exit code is 8 if an oracle is broken, \
+130 after Ctrl-C (the seeds that were done are reported). Progress goes to stderr, the result to stdout.
+
+  palisade testnet sim --seeds 0..2000 --n 4            many seeds, on two cores
+  palisade testnet sim --seed 485 --n 4 --trace         one seed, one line an event
+  palisade testnet sim --seeds 0..200 --profile twins   one sort of fault
+  palisade testnet sim --economics                      what each way to cheat earns
+
+docs/simulator.md lists faults, oracles, and what the oracles caught.";
 
 impl TestnetCommand {
     /// Carries it out.

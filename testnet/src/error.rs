@@ -12,6 +12,8 @@ pub const EXIT_UNAVAILABLE: u8 = 4;
 pub const EXIT_FALSE: u8 = 8;
 /// Bad configuration.
 pub const EXIT_CONFIG: u8 = 78;
+/// Somebody pressed Ctrl-C while a command was at work.
+pub const EXIT_INTERRUPTED: u8 = 130;
 
 /// A failure with its place in the table of exit codes (operations.md).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -79,6 +81,30 @@ impl CommandError {
             code: "testnet.config",
             detail,
             hint,
+        }
+    }
+
+    /// Seeds of the simulator broke an oracle.
+    #[must_use]
+    pub fn broken_oracle(scenarios: usize, replay: &str) -> Self {
+        Self {
+            exit: EXIT_FALSE,
+            code: "testnet.false",
+            detail: format!("{scenarios} scenarios broke an oracle"),
+            hint: format!(
+                "`{replay}` runs the first again; docs/simulator.md explains the oracles"
+            ),
+        }
+    }
+
+    /// Ctrl-C before the simulator was through.
+    #[must_use]
+    pub fn interrupted(seeds: u64) -> Self {
+        Self {
+            exit: EXIT_INTERRUPTED,
+            code: "testnet.interrupted",
+            detail: format!("interrupted after {seeds} seeds, all of which held"),
+            hint: "the report above covers the seeds that were run".into(),
         }
     }
 }

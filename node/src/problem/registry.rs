@@ -120,6 +120,7 @@ registry! {
     "storage.failed" 500 Storage "A durable write failed" "Free space, check the disk, start again.";
     "testnet.config" 422 Config "The manifest or a flag is wrong" "See the message.";
     "testnet.false" 422 False "What was claimed is false" "palisade testnet status and palisade testnet logs show the net.";
+    "testnet.interrupted" 499 Interrupted "Interrupted before all of it was done" "What was printed covers the part that was.";
     "testnet.left_out" 422 Usage "This build carries no rehearsed misdeeds" "Build with the feature `byzantine`, on by default in the repository.";
     "testnet.not_found" 404 NotFound "There is no such thing in this net" "palisade testnet status";
     "testnet.timeout" 503 Unavailable "It did not become true in time" "palisade testnet status.";

@@ -16,6 +16,7 @@ mod operator_build;
 mod programs_not_static;
 mod references_out_of_date;
 mod requests_malformed;
+mod seeds_absurd;
 mod sign_state_moved;
 mod wrong_chain;
 

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub heights: u64,
     /// The oracle that is broken, if one is.
     pub broken: Option<Broken>,
+    /// Whether it ended without a verdict, since nothing was promised any more.
+    pub is_void: bool,
     /// How often what happened, as far as the layer counts it.
     pub tally: BTreeMap<&'static str, u64>,
     /// The column log, if it was asked for.
@@ -82,6 +84,7 @@ pub fn run<A: App>(seed: u64, setup: Setup, tracing: Tracing) -> Outcome {
         counts: world.counts,
         virtual_time: world.now,
         heights: world.heights(),
+        is_void: A::is_void(&world.shared),
         tally: A::tally(&world.shared),
         broken: world.broken.clone(),
         lines: world.trace.lines().map(str::to_owned).collect(),

@@ -1,9 +1,7 @@
 //! Named mixtures of faults.
 
-use std::str::FromStr;
-
 /// Which faults a seed may draw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, clap::ValueEnum)]
 pub enum Profile {
     /// Any of the others, by the seed.
     #[default]
@@ -84,17 +82,5 @@ impl Profile {
         };
         let index = usize::try_from(number % 32).unwrap_or(0);
         DRAWN.get(index).copied().unwrap_or(Self::Calm)
-    }
-}
-
-impl FromStr for Profile {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|profile| profile.name() == text);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("`{text}` is no profile; take one of {names}")
-        })
     }
 }
