@@ -4,7 +4,9 @@
 pub(crate) mod actor;
 mod fetch;
 pub(crate) mod lanes;
+mod manifests;
 pub(crate) mod ports;
+mod troubles;
 
-pub(crate) use fetch::file_of;
+pub(crate) use manifests::file_of;
 pub use ports::PublicBlobs;

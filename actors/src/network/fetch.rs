@@ -7,8 +7,10 @@
 //! ```
 //! Every piece is checked against the hash that names it before it is stored; a peer that provably
 //! sends another one is reported. What a job claims is its client's word, so an honest answer to a
-//! false claim is no lie. A request that fails goes to the next peer; once every peer has failed it
-//! [`ROUNDS_MAX`] times over, the artifact is not to be had.
+//! false claim is no lie. Files are served whole or not at all: a peer that fails one piece is not
+//! asked for the others either, which wait for the peers that have the file. Once all have failed,
+//! they are left alone for a while and asked anew; after [`ROUNDS_MAX`] such rounds without a piece
+//! the artifact is not to be had.
 #![cfg_attr(
     not(test),
     deny(
@@ -25,13 +27,12 @@
 use std::collections::BTreeMap;
 
 use net::{BlobRequest, PeerId};
-use protocol::codec::decode_canonical;
 use protocol::digest::{Digest, sha256};
 use protocol::limits::OUTPUT_BYTES_MAX;
-use protocol::manifest::{
-    CHUNK_BYTES, FileDigest, InputManifest, MANIFEST_BYTES_MAX, ModelManifest,
-};
+use protocol::manifest::{CHUNK_BYTES, FileDigest};
 
+use super::manifests::{BlobKind, blob_kind, file_of};
+use super::troubles::Troubles;
 use crate::jobs::workflow::Artifact;
 
 /// Requests under way to one peer.
@@ -41,7 +42,7 @@ const CHUNK: u64 = 256 << 10;
 const _: () = assert!(CHUNK_BYTES == 256 << 10);
 /// Requests under way in all.
 const IN_FLIGHT_MAX: usize = 16;
-/// How often the whole list of peers is tried for one piece.
+/// How often all peers may fail in turn.
 const ROUNDS_MAX: usize = 4;
 
 /// What the shell does.
@@ -90,7 +91,8 @@ struct Piece {
     /// What the bytes must hash to; nothing for manifests, whose root is checked by decoding.
     chunk: Option<Digest>,
     asked: Option<PeerId>,
-    tries: usize,
+    /// Whose turn it is first.
+    first: usize,
 }
 
 /// See the module. Ephemeral: after a restart jobs asks again.
@@ -99,6 +101,7 @@ pub(crate) struct Fetcher {
     wanted: BTreeMap<Artifact, Stage>,
     /// By artifact, name of the blob and offset: two artifacts may share a file.
     pieces: BTreeMap<(Artifact, Digest, u64), Piece>,
+    troubles: Troubles,
     peers: Vec<PeerId>,
 }
 
@@ -142,7 +145,7 @@ impl Fetcher {
                     artifact,
                     chunk: None,
                     asked: None,
-                    tries: 0,
+                    first: 0,
                 };
                 self.pieces.insert((artifact, artifact.root(), 0), piece);
                 self.ask()
@@ -175,7 +178,7 @@ impl Fetcher {
                     artifact,
                     chunk: Some(*chunk),
                     asked: None,
-                    tries: 0,
+                    first: 0,
                 };
                 self.pieces.insert((artifact, file.sha256, offset), piece);
                 unstored = unstored.saturating_add(1);
@@ -199,10 +202,10 @@ impl Fetcher {
         };
         let artifact = key.0;
         let Some(bytes) = bytes else {
-            return self.ask();
+            return self.failed(artifact, peer);
         };
-        if let Artifact::Output { sha256, size } = artifact {
-            return self.whole_arrived(artifact, (sha256, size), request.offset, bytes);
+        if let Artifact::Output { .. } = artifact {
+            return self.whole_arrived(artifact, peer, request.offset, bytes);
         }
         let good = match chunk {
             Some(chunk) => sha256(&bytes) == chunk,
@@ -212,6 +215,7 @@ impl Fetcher {
             return self.refused(&artifact, chunk, peer, &bytes);
         }
         self.pieces.remove(&key);
+        self.troubles.progress(&artifact);
         let name = chunk.unwrap_or(artifact.root());
         let mut actions = vec![Action::Put(artifact, name, bytes.clone())];
         if chunk.is_none()
@@ -223,9 +227,15 @@ impl Fetcher {
         actions
     }
 
-    /// A request could not even be sent; [`Self::retry`] asks somebody else.
+    /// A request could not even be sent.
     pub(crate) fn lost(&mut self, peer: PeerId, request: BlobRequest) {
         self.answered(peer, request);
+    }
+
+    /// This peer is not asked for this artifact again in this round.
+    fn failed(&mut self, artifact: Artifact, peer: PeerId) -> Vec<Action> {
+        self.troubles.failed(artifact, peer);
+        self.ask()
     }
 
     /// The piece that this peer was asked for, which nobody is asked for now.
@@ -238,7 +248,6 @@ impl Fetcher {
             (*name, *offset) == (request.key, request.offset) && piece.asked == Some(peer)
         })?;
         piece.asked = None;
-        piece.tries = piece.tries.saturating_add(1);
         Some((*key, piece.chunk))
     }
 
@@ -258,7 +267,7 @@ impl Fetcher {
             (None, BlobKind::Unknown) => {}
             (Some(_), _) | (None, BlobKind::Forged) => actions.push(Action::Report(peer)),
         }
-        actions.extend(self.ask());
+        actions.extend(self.failed(*artifact, peer));
         actions
     }
 
@@ -292,6 +301,7 @@ impl Fetcher {
 
     /// Asks again what nobody was asked for.
     pub(crate) fn retry(&mut self) -> Vec<Action> {
+        self.troubles.retry();
         self.ask()
     }
 
@@ -309,7 +319,7 @@ impl Fetcher {
                 artifact,
                 chunk: None,
                 asked: None,
-                tries: rounds,
+                first: rounds,
             };
             self.pieces
                 .insert((artifact, artifact.root(), offset), piece);
@@ -321,14 +331,17 @@ impl Fetcher {
     fn whole_arrived(
         &mut self,
         artifact: Artifact,
-        (hash, size): (Digest, u64),
+        peer: PeerId,
         offset: u64,
         bytes: Vec<u8>,
     ) -> Vec<Action> {
+        let Artifact::Output { sha256: hash, size } = artifact else {
+            return Vec::new();
+        };
         let expected = size.saturating_sub(offset).min(CHUNK);
         if u64::try_from(bytes.len()) != Ok(expected) {
             // The size is a revealer's claim: whose word is wrong cannot be told from here.
-            return self.ask();
+            return self.failed(artifact, peer);
         }
         self.pieces.remove(&(artifact, hash, offset));
         let Some(Stage::AskingWhole { got, rounds }) = self.wanted.get_mut(&artifact) else {
@@ -357,22 +370,13 @@ impl Fetcher {
 
     fn done(&mut self, artifact: Artifact, held: bool) -> Vec<Action> {
         self.wanted.remove(&artifact);
+        self.troubles.forget(&artifact);
         self.pieces.retain(|_, piece| piece.artifact != artifact);
         vec![Action::Done(artifact, held)]
     }
 
-    /// Gives idle pieces to peers with room; gives up on pieces that everybody has failed.
+    /// Gives idle pieces to peers with room; gives up on artifacts that everybody has failed.
     fn ask(&mut self) -> Vec<Action> {
-        let most = ROUNDS_MAX.saturating_mul(self.peers.len());
-        let hopeless = self
-            .pieces
-            .values()
-            .find(|piece| most > 0 && piece.asked.is_none() && piece.tries >= most);
-        if let Some(artifact) = hopeless.map(|piece| piece.artifact) {
-            let mut actions = self.done(artifact, false);
-            actions.extend(self.ask());
-            return actions;
-        }
         let mut load: BTreeMap<PeerId, usize> = BTreeMap::new();
         let mut total: usize = 0;
         for peer in self.pieces.values().filter_map(|piece| piece.asked) {
@@ -382,13 +386,17 @@ impl Fetcher {
         }
         let mut actions = Vec::new();
         let mut idle = false;
-        for ((_, key, offset), piece) in &mut self.pieces {
+        for ((artifact, key, offset), piece) in &mut self.pieces {
             if piece.asked.is_some() {
                 continue;
             }
-            let choice = pick(&self.peers, piece.tries, &load).filter(|_| total < IN_FLIGHT_MAX);
+            idle = true;
+            let may = |peer: &PeerId| {
+                let room = load.get(peer).is_none_or(|count| *count < PER_PEER_MAX);
+                room && self.troubles.may_help(artifact, peer)
+            };
+            let choice = pick(&self.peers, piece.first, may).filter(|_| total < IN_FLIGHT_MAX);
             let Some(peer) = choice else {
-                idle = true;
                 continue;
             };
             piece.asked = Some(peer);
@@ -403,64 +411,39 @@ impl Fetcher {
                 },
             ));
         }
+        actions.extend(self.rest());
         // With requests under way their answers bring us back here; without, only time does.
         // Nobody to ask is no answer: only peers' failures count against an artifact.
-        if idle && total == 0 {
+        if idle && total == 0 && self.peers.is_empty() {
             actions.push(Action::Later);
+        }
+        actions
+    }
+
+    /// Ends the round of every artifact that all peers have failed.
+    fn rest(&mut self) -> Vec<Action> {
+        let mut waiting: BTreeMap<Artifact, bool> = BTreeMap::new();
+        for piece in self.pieces.values() {
+            *waiting.entry(piece.artifact).or_insert(true) &= piece.asked.is_none();
+        }
+        let waiting = waiting.into_iter().filter(|(_, waits)| *waits);
+        let mut actions = Vec::new();
+        for (artifact, _) in waiting {
+            match self.troubles.round_over(&artifact, &self.peers) {
+                Some(rounds) if rounds >= ROUNDS_MAX => actions.extend(self.done(artifact, false)),
+                Some(_) => actions.push(Action::Later),
+                None => {}
+            }
         }
         actions
     }
 }
 
-/// The peer whose turn it is, or the next one with room.
-fn pick(peers: &[PeerId], tries: usize, load: &BTreeMap<PeerId, usize>) -> Option<PeerId> {
-    let start = tries.checked_rem(peers.len())?;
-    let has_room = |peer: &&PeerId| load.get(*peer).is_none_or(|count| *count < PER_PEER_MAX);
-    peers
-        .iter()
-        .cycle()
-        .skip(start)
-        .take(peers.len())
-        .find(has_room)
-        .copied()
-}
-
-/// What an answer to the question for a manifest is, if it is not that manifest.
-enum BlobKind {
-    /// The key names these bytes, as something else.
-    Other,
-    /// Too long for a manifest: the start of a blob that cannot be checked from here.
-    Unknown,
-    /// The key names nothing like it.
-    Forged,
-}
-
-fn blob_kind(key: &Digest, bytes: &[u8]) -> BlobKind {
-    if bytes.len() > MANIFEST_BYTES_MAX {
-        return BlobKind::Unknown;
-    }
-    let model = decode_canonical::<ModelManifest>(bytes).is_ok_and(|model| model.root() == *key);
-    let input = decode_canonical::<InputManifest>(bytes).is_ok_and(|input| input.root() == *key);
-    if model || input || sha256(bytes) == *key {
-        BlobKind::Other
-    } else {
-        BlobKind::Forged
-    }
-}
-
-/// The file that a manifest names, if the manifest is the one with this root and makes sense.
-pub(crate) fn file_of(artifact: &Artifact, manifest: &[u8]) -> Option<FileDigest> {
-    match artifact {
-        Artifact::Model(root) => {
-            let model: ModelManifest = decode_canonical(manifest).ok()?;
-            (model.root() == *root && model.check().is_ok()).then_some(model.file)
-        }
-        Artifact::Input(root) => {
-            let input: InputManifest = decode_canonical(manifest).ok()?;
-            (input.root() == *root && input.check().is_ok()).then_some(input.bundle)
-        }
-        Artifact::Output { .. } => None,
-    }
+/// The first peer, from this one on, that may be asked.
+fn pick(peers: &[PeerId], first: usize, may: impl Fn(&PeerId) -> bool) -> Option<PeerId> {
+    let first = first.checked_rem(peers.len())?;
+    let from = peers.iter().cycle().skip(first).take(peers.len());
+    from.copied().find(may)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The road of an artifact, peer by peer.
 
 use protocol::codec::encode;
-use protocol::manifest::{InputTensor, MANIFEST_VERSION};
+use protocol::manifest::{InputManifest, InputTensor, MANIFEST_VERSION};
 use protocol::result::Dtype;
 
 use super::*;
@@ -64,9 +64,9 @@ fn what_is_here_is_not_fetched() {
 #[test]
 fn pieces_come_from_peers_and_are_checked() {
     let (artifact, manifest, bytes) = input();
-    let (good, liar) = (peer(), peer());
+    let (good, liar, other) = (peer(), peer(), peer());
     let mut fetcher = Fetcher::default();
-    fetcher.set_peers(vec![liar, good]);
+    fetcher.set_peers(vec![liar, other, good]);
     fetcher.want(artifact);
     let root = BlobRequest {
         key: artifact.root(),
@@ -78,14 +78,14 @@ fn pieces_come_from_peers_and_are_checked() {
     );
     assert_eq!(
         fetcher.arrived(liar, root, Some(vec![1, 2, 3])),
-        [Action::Report(liar), Action::Request(good, root)]
+        [Action::Report(liar), Action::Request(other, root)]
     );
     assert_eq!(
         fetcher.arrived(liar, root, Some(encode(&manifest))),
         [],
         "nobody asked it again"
     );
-    let actions = fetcher.arrived(good, root, Some(encode(&manifest)));
+    let actions = fetcher.arrived(other, root, Some(encode(&manifest)));
     assert_eq!(
         actions,
         [
@@ -98,15 +98,15 @@ fn pieces_come_from_peers_and_are_checked() {
     assert_eq!(
         fetcher.missing_listed(artifact, Some(missing)),
         [
-            Action::Request(liar, request(file.sha256, 0)),
-            Action::Request(liar, request(file.sha256, 2))
+            Action::Request(other, request(file.sha256, 0)),
+            Action::Request(other, request(file.sha256, 2))
         ]
     );
-    let wrong = fetcher.arrived(liar, request(file.sha256, 2), Some(chunk(&bytes, 0)));
+    let wrong = fetcher.arrived(other, request(file.sha256, 2), Some(chunk(&bytes, 0)));
     assert_eq!(
         wrong,
         [
-            Action::Report(liar),
+            Action::Report(other),
             Action::Request(good, request(file.sha256, 2))
         ]
     );
@@ -116,7 +116,7 @@ fn pieces_come_from_peers_and_are_checked() {
         [Action::Put(artifact, file.chunks[2], chunk(&bytes, 2))]
     );
     assert_eq!(fetcher.stored(artifact, true), []);
-    fetcher.arrived(liar, request(file.sha256, 0), Some(chunk(&bytes, 0)));
+    fetcher.arrived(other, request(file.sha256, 0), Some(chunk(&bytes, 0)));
     assert_eq!(
         fetcher.stored(artifact, true),
         [Action::Assemble(artifact, file)]
@@ -135,11 +135,96 @@ fn what_nobody_has_is_given_up() {
         offset: 0,
     };
     let mut actions = fetcher.manifest_read(artifact, None);
-    for asked in 0..ROUNDS_MAX * peers.len() {
-        assert_eq!(actions, [Action::Request(peers[asked % 2], root)]);
-        actions = fetcher.arrived(peers[asked % 2], root, None);
+    for round in 1..=ROUNDS_MAX {
+        for peer in peers {
+            assert_eq!(actions, [Action::Request(peer, root)]);
+            actions = fetcher.arrived(peer, root, None);
+        }
+        if round < ROUNDS_MAX {
+            assert_eq!(actions, [Action::Later], "a pause after round {round}");
+            actions = fetcher.retry();
+        }
     }
     assert_eq!(actions, [Action::Done(artifact, false)]);
+}
+
+/// A large file that one peer of three has: what the others say at once about all its pieces does
+/// not use up the patience that the one with the file, which sends few at a time, needs.
+#[test]
+fn a_large_file_comes_from_the_one_that_has_it() {
+    let pieces = 264;
+    let bytes: Vec<u8> = (0..pieces * CHUNK_BYTES)
+        .map(|n| u8::try_from(n / CHUNK_BYTES % 251).unwrap())
+        .collect();
+    let (_, mut manifest, _) = input();
+    manifest.inputs[0].dims = vec![u64::try_from(bytes.len() / 4).unwrap()];
+    manifest.bundle = FileDigest::of(&bytes);
+    let artifact = Artifact::Input(manifest.root());
+    let (holder, others) = (peer(), [peer(), peer()]);
+    let mut fetcher = Fetcher::default();
+    fetcher.set_peers(vec![others[0], others[1], holder]);
+    fetcher.want(artifact);
+    let file = manifest.bundle.clone();
+    fetcher
+        .wanted
+        .insert(artifact, Stage::CheckingFile(file.clone()));
+    let mut actions = fetcher.missing_listed(artifact, Some(file.chunks.clone()));
+    let (mut asked_in_vain, mut put) = (0, 0);
+    while let Some(action) = actions.pop() {
+        // Whoever has nothing says so at once; the holder's answers come last.
+        match action {
+            Action::Request(peer, request) if peer == holder => {
+                let ready = actions
+                    .iter()
+                    .all(|of| matches!(of, Action::Request(peer, _) if *peer == holder));
+                if ready {
+                    let at = usize::try_from(request.offset).unwrap() / CHUNK_BYTES;
+                    actions.extend(fetcher.arrived(peer, request, Some(chunk(&bytes, at))));
+                } else {
+                    actions.insert(0, Action::Request(peer, request));
+                }
+            }
+            Action::Request(peer, request) => {
+                asked_in_vain += 1;
+                actions.extend(fetcher.arrived(peer, request, None));
+            }
+            Action::Put(..) => {
+                put += 1;
+                actions.extend(fetcher.stored(artifact, true));
+            }
+            Action::Assemble(..) => actions.extend(fetcher.assembled(artifact, true)),
+            other => assert_eq!(other, Action::Done(artifact, true)),
+        }
+    }
+    assert_eq!(put, pieces);
+    assert!(fetcher.wanted.is_empty());
+    assert!(asked_in_vain <= 2 * PER_PEER_MAX, "{asked_in_vain}");
+}
+
+/// A holder that has no room for a while is waited for.
+#[test]
+fn a_piece_ends_the_count_of_rounds() {
+    let (artifact, manifest, bytes) = input();
+    let from = peer();
+    let mut fetcher = Fetcher::default();
+    fetcher.set_peers(vec![from]);
+    fetcher.want(artifact);
+    fetcher.manifest_read(artifact, Some(encode(&manifest)));
+    let file = manifest.bundle;
+    fetcher.missing_listed(artifact, Some(file.chunks.clone()));
+    for at in 0..3 {
+        for _ in 1..ROUNDS_MAX {
+            for idle in at..3 {
+                fetcher.arrived(from, request(file.sha256, idle), None);
+            }
+            assert_eq!(fetcher.retry().len(), 3 - at);
+        }
+        let piece = fetcher.arrived(from, request(file.sha256, at), Some(chunk(&bytes, at)));
+        assert_eq!(
+            piece,
+            [Action::Put(artifact, file.chunks[at], chunk(&bytes, at))]
+        );
+    }
 }
 
 /// A node that has just started may have no peers yet: that says nothing about the artifact.
@@ -188,9 +273,10 @@ fn a_blob_of_another_kind_is_no_lie() {
     let (mut fetcher, root) = ask(as_file);
     assert_eq!(
         fetcher.arrived(honest, root, Some(chunk(&bytes, 0))),
-        [Action::Request(honest, root)],
+        [Action::Later],
         "the start of a long file proves nothing"
     );
+    assert_eq!(fetcher.retry(), [Action::Request(honest, root)]);
 }
 
 /// Two inputs over one file: each gets its pieces.
