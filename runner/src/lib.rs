@@ -29,6 +29,7 @@ pub mod conformance;
 mod constants;
 pub mod describe;
 pub mod entry;
+mod exact;
 mod fuel;
 mod graph;
 pub mod npy;

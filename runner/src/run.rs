@@ -11,6 +11,7 @@ use protocol::units::Fuel;
 use tract_onnx::prelude::*;
 
 use crate::check::{TENSOR_BYTES_MAX, check, count_nodes};
+use crate::exact::make_exact;
 use crate::fuel::{parse_fuel, work_of};
 use crate::graph::{Typed, build, check_inputs};
 use crate::proto::{Port, Refused, decode, graph_of, outputs_of};
@@ -116,6 +117,7 @@ fn phases(request: &Request, file: Vec<u8>, bundle: &[u8]) -> Result<Verdict, En
             why,
         });
     }
+    make_exact(&mut model).map_err(refused)?;
     let blob = execute(model, request, bundle, &ports, &shapes, total, cap(parsed))?;
     Ok(Verdict::Answered {
         fuel: Fuel(total),

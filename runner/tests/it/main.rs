@@ -5,6 +5,7 @@ mod big_model;
 mod computed_early;
 mod conformance;
 mod digits;
+mod exact_integers;
 mod hostile_environment;
 mod life;
 mod limits;
