@@ -203,10 +203,12 @@ mod tests {
         let (sender, fired) = std::sync::mpsc::channel();
         let timers = Timers::start(Supervisor::new(), move |key: u8| sender.send(key).unwrap());
         let timers = timers.unwrap();
-        timers.set(2, Duration::from_millis(20));
-        timers.set(1, Duration::from_millis(1));
+        // Whoever sets may be held up between two timers for longer than the first of them runs.
+        timers.set(2, Duration::from_secs(3_600));
         timers.set(3, Duration::from_secs(3_600));
+        timers.set(1, Duration::from_millis(1));
         assert_eq!(fired.recv(), Ok(1));
+        timers.set(2, Duration::from_millis(1));
         assert_eq!(fired.recv(), Ok(2));
         drop(timers);
         assert!(fired.recv().is_err(), "the thread has dropped its sender");
