@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::cli::{Cli, arg, number, text};
 use crate::client::Client;
-use crate::cluster::{Cluster, turn};
+use crate::cluster::{Cluster, PATIENCE, turn};
 
 /// One wrong transaction: what it is, its bytes, the status and code it must get.
 type Case = (&'static str, Vec<u8>, u16, &'static str);
@@ -22,7 +22,7 @@ type Case = (&'static str, Vec<u8>, u16, &'static str);
 #[test]
 fn wrong_transactions_are_refused_and_change_nothing() {
     let net = Cluster::up("wrong-tx");
-    net.wait("height >= 2 && agree", "60s");
+    net.wait("height >= 2 && agree");
     let client = Client::new(&net, "client-0");
     // One transfer goes through, so that there is something to repeat.
     let used = client.sign(client.transfer());
@@ -49,14 +49,14 @@ fn wrong_transactions_are_refused_and_change_nothing() {
     }
     // Blocks go on, and nothing of it is in them.
     let height = client.height();
-    net.wait(&format!("height >= {} && agree", height + 2), "60s");
+    net.wait(&format!("height >= {} && agree", height + 2));
     assert_eq!(ledger(&net), money);
     net.holds(&["supply_conserved", "none(slashed, validators)"]);
     the_client_says_the_same(&net, &client, &used);
 }
 
 fn wait_included(net: &Cluster, id: &str) {
-    let included = testnet::clock::poll(std::time::Duration::from_secs(30), || {
+    let included = testnet::clock::poll(PATIENCE, || {
         (net.ask("alice", &["tx", "show", id])["status"] == "included").then_some(())
     });
     assert!(included.is_some(), "{id} is not included\n{}", net.logs());

@@ -1,18 +1,21 @@
 //! A client of somebody else's making: it speaks the protocol, and says what ours never would.
 
-use protocol::codec::encode;
+use protocol::codec::{decode_canonical, encode};
 use protocol::digest::{ChainId, Digest, JobId, sha256};
 use protocol::engine::ENGINE_ONNX_GEN;
 use protocol::genesis::Genesis;
 use protocol::job::{JobParams, JobSpec};
 use protocol::keys::SecretKey;
-use protocol::manifest::{CHUNK_BYTES, InputManifest, ModelManifest};
+use protocol::manifest::{
+    CHUNK_BYTES, FileDigest, InputManifest, InputTensor, MANIFEST_VERSION, ModelManifest,
+};
+use protocol::result::Dtype;
 use protocol::signed::Signed;
 use protocol::tx::{KeyKind, SubmitJob, TX_VERSION, Transfer, Tx, TxBody};
 use protocol::units::{Amount, Fuel, Height};
 use serde_json::Value;
 
-use crate::cli::{list, number, text};
+use crate::cli::{arg, example, list, number, text};
 use crate::cluster::Cluster;
 
 /// A development account with one node's API.
@@ -22,6 +25,43 @@ pub(crate) struct Client {
     pub genesis: Genesis,
     api: String,
     agent: ureq::Agent,
+}
+
+/// The shipped model with an input that fits it.
+pub(crate) struct Digits {
+    pub model: ModelManifest,
+    pub file: Vec<u8>,
+    pub input: InputManifest,
+    pub bundle: Vec<u8>,
+}
+
+impl Digits {
+    /// Puts the model, so that its manifest is the client's own.
+    pub(crate) fn put(net: &Cluster) -> Self {
+        let path = example("digits/digits.onnx");
+        let root = net.ask("alice", &["model", "put", arg(&path)]);
+        let shown = net.ask("alice", &["model", "show", text(&root["root"])]);
+        let manifest = hex::decode(text(&shown["manifest"])).unwrap();
+        let model: ModelManifest = decode_canonical(&manifest).unwrap();
+        let bundle = vec![0_u8; 256];
+        let input = InputManifest {
+            version: MANIFEST_VERSION,
+            inputs: vec![InputTensor {
+                name: model.inputs[0].name.clone(),
+                dtype: Dtype::F32,
+                dims: vec![1, 1, 8, 8],
+                offset: 0,
+            }],
+            bundle: FileDigest::of(&bundle),
+        };
+        let file = std::fs::read(path).unwrap();
+        Self {
+            model,
+            file,
+            input,
+            bundle,
+        }
+    }
 }
 
 /// What the API answered.
@@ -130,6 +170,16 @@ impl Client {
             assert_eq!(put.status, 201, "{put:?}");
         }
         self.post(&path, manifest)
+    }
+
+    /// Submits a job for the shipped model.
+    pub(crate) fn submit_digits(&self, digits: &Digits) -> JobId {
+        let sent = self.submit_blindly(
+            (&digits.model, &digits.file),
+            (&digits.input, &digits.bundle),
+            Fuel(100_000_000),
+        );
+        sent.unwrap_or_else(|answer| panic!("{answer:?}"))
     }
 
     /// Submits a job for a model without ever looking at it.

@@ -16,6 +16,14 @@ static TURN: Mutex<()> = Mutex::new(());
 pub(crate) const STAKE: u64 = 1_000_000_000;
 pub(crate) const NAMES: [&str; 4] = ["alice", "bob", "carol", "mallory"];
 
+/// How long a condition is waited for. Nothing takes this long unless it is broken, not even where
+/// other programs take most of the machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Windows three times as long as a local chain's. A job whose seats all speak ends as soon as they
+/// have; what the length is for is that no honest seat of a busy machine comes too late.
+const WINDOWS: &str = "commit_slack_blocks = 16\nreveal_blocks = 16\nunbonding_blocks = 160\n";
+
 /// A net of this test alone. Ended when dropped, also by a failed assertion.
 pub(crate) struct Cluster {
     pub cli: Cli,
@@ -48,16 +56,32 @@ impl Cluster {
 
     /// The same with further arguments to `up`.
     pub(crate) fn start(name: &'static str, flags: &[&str]) -> Self {
+        let mut cluster = Self::planned(name);
+        cluster.start_again(flags);
+        cluster
+    }
+
+    /// Honest validators of these names, on a chain where every seat of an honest one is kept.
+    pub(crate) fn with_jobs(name: &'static str, nodes: &[&str]) -> Self {
+        let mut cluster = Self::planned(name);
+        let sections = nodes.iter().map(|node| format!("[node.{node}]\n"));
+        let sections: String = sections.collect();
+        let manifest = format!("chain_name = \"palisade-local-1\"\n[genesis]\n{WINDOWS}{sections}");
+        let file = cluster.cli.path("net.toml");
+        std::fs::write(&file, manifest).unwrap();
+        cluster.start_again(&["-f", arg(&file)]);
+        cluster
+    }
+
+    fn planned(name: &'static str) -> Self {
         let turn = turn();
-        let mut cluster = Self {
+        Self {
             cli: Cli::new(),
             endpoints: Value::Null,
             started_in: Duration::ZERO,
             name,
             _turn: turn,
-        };
-        cluster.start_again(flags);
-        cluster
+        }
     }
 
     /// `up --detach`; the net may have been up before.
@@ -105,9 +129,10 @@ impl Cluster {
         self.cli.run(&all)
     }
 
-    /// Waits for an expression, at most so long.
-    pub(crate) fn wait(&self, expression: &str, timeout: &str) {
-        let ran = self.try_testnet("wait", &[expression, "--timeout", timeout]);
+    /// Waits for an expression.
+    pub(crate) fn wait(&self, expression: &str) {
+        let timeout = format!("{}s", PATIENCE.as_secs());
+        let ran = self.try_testnet("wait", &[expression, "--timeout", &timeout]);
         if ran.code != 0 {
             let status = self.try_testnet("status", &[]).document;
             panic!("{}\n{status:#}\n{}", ran.stderr, self.logs());
@@ -209,8 +234,8 @@ impl Cluster {
     }
 
     /// Waits for a job's end and returns it.
-    pub(crate) fn job_end(&self, id: &str, limit: Duration) -> Value {
-        let ended = poll(limit, || {
+    pub(crate) fn job_end(&self, id: &str) -> Value {
+        let ended = poll(PATIENCE, || {
             // Accepted is not included: the chain may not know it yet.
             let job = self.try_ask("alice", &["job", "show", id]).document;
             if let Some(seats) = job["seats"].as_array() {

@@ -29,7 +29,7 @@ fn four_validators_commit_the_same_blocks() {
     assert_eq!(distinct("name"), BTreeSet::from(NAMES));
     assert_eq!(net.testnet("endpoints", &[]), *endpoints);
 
-    net.wait("height >= 3 && agree && all(signing, validators)", "60s");
+    net.wait("height >= 3 && agree && all(signing, validators)");
     for height in 1..=3_u64 {
         let shown = height.to_string();
         let blocks: Vec<_> = NAMES
@@ -78,7 +78,7 @@ fn a_transfer_reaches_every_node_to_the_unit() {
     let sent = net.ask("bob", &["account", "transfer", &to_address, "1.5PAL"]);
     let (fee, height) = (number(&sent["fee"]), number(&sent["height"]));
     assert_eq!(sent["result"]["applied"], true, "{sent}");
-    net.wait(&format!("height >= {height}"), "30s");
+    net.wait(&format!("height >= {height}"));
     for node in NAMES {
         assert_eq!(
             net.balance(node, "client-0"),
@@ -98,7 +98,7 @@ fn a_transfer_reaches_every_node_to_the_unit() {
 fn an_ended_net_goes_on_where_it_was() {
     let mut net = Cluster::up("resume");
     let first = net.started_in;
-    net.wait("height >= 3", "60s");
+    net.wait("height >= 3");
     let block = net.ask("carol", &["chain", "block", "2"]);
     let top = number(&net.testnet("status", &[])["height"]);
     assert_eq!(net.testnet("down", &[])["was_up"], true);
@@ -111,7 +111,7 @@ fn an_ended_net_goes_on_where_it_was() {
     let chain = net.endpoints["chain_id"].clone();
     net.start_again(&[]);
     assert_eq!(net.endpoints["chain_id"], chain);
-    net.wait(&format!("height > {top} && agree"), "60s");
+    net.wait(&format!("height > {top} && agree"));
     for node in NAMES {
         let now = net.ask(node, &["chain", "block", "2"]);
         // Each node keeps a certificate of its own; the block is one.

@@ -62,10 +62,9 @@ fn killed_nodes_lose_nothing_and_sign_nothing_twice() {
         .map(|told| told.height)
         .max()
         .unwrap_or_default();
-    net.wait(
-        &format!("height > {top} && agree && all(synced, validators)"),
-        "60s",
-    );
+    net.wait(&format!(
+        "height > {top} && agree && all(synced, validators)"
+    ));
     everything_told_is_there(&net, &told);
     for node in NAMES {
         let evidence = net.ask(node, &["evidence", "list"]);
@@ -90,13 +89,10 @@ fn kill_in_turn(net: &Cluster, victim: &Mutex<&'static str>) {
         assert_eq!(net.process(node)["state"], "killed", "round {round}");
         // Every third victim stays away for a while; the others come back into the same height.
         if round % 3 == 2 {
-            net.wait(&format!("height >= {}", height + 2), "60s");
+            net.wait(&format!("height >= {}", height + 2));
         }
         net.testnet("fault", &["resume", node]);
-        net.wait(
-            &format!("height({node}) > {height} && height > {height}"),
-            "60s",
-        );
+        net.wait(&format!("height({node}) > {height} && height > {height}"));
         let after = net.process(node);
         assert_eq!(
             after["state"], "running",

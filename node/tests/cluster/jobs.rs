@@ -5,20 +5,15 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
-use protocol::codec::decode_canonical;
-use protocol::manifest::{FileDigest, InputManifest, InputTensor, MANIFEST_VERSION, ModelManifest};
-use protocol::result::Dtype;
+use protocol::manifest::{FileDigest, ModelManifest};
 use protocol::units::Fuel;
 use serde_json::Value;
 use testnet::clock::poll;
 
 use crate::cli::{arg, example, list, number, text};
-use crate::client::Client;
-use crate::cluster::{Cluster, NAMES, STAKE};
-
-const JOB_END: Duration = Duration::from_secs(60);
+use crate::client::{Client, Digits};
+use crate::cluster::{Cluster, NAMES, PATIENCE, STAKE};
 
 /// The true label of a sample, from the list that comes with the samples.
 fn label_of(sample: &str) -> u64 {
@@ -40,8 +35,8 @@ fn output<'a>(watched: &'a Value, name: &str) -> &'a [Value] {
 
 #[test]
 fn digits_are_read_and_paid_for() {
-    let net = Cluster::up("digits");
-    net.wait("height >= 6 && agree", "60s");
+    let net = Cluster::with_jobs("digits", &NAMES);
+    net.wait("height >= 6 && agree");
     let model = example("digits/digits.onnx");
     for sample in ["digit-00.npy", "digit-03.npy"] {
         let image = example(&format!("digits/samples/{sample}"));
@@ -122,10 +117,10 @@ fn money_adds_up(net: &Cluster, job: &Value, before: u64) {
 /// A receipt and its result verify without any node; with one byte changed, neither does.
 #[test]
 fn receipt_verifies_offline() {
-    let net = Cluster::up("receipt");
-    net.wait("height >= 6 && agree", "60s");
+    let net = Cluster::with_jobs("receipt", &NAMES);
+    net.wait("height >= 6 && agree");
     let job = net.submit_digits("digit-02.npy", &[]);
-    net.job_end(&job.id, JOB_END);
+    net.job_end(&job.id);
     let (receipt, result) = (net.cli.path("receipt.json"), net.cli.path("result.bin"));
     let fetch = [
         "receipt",
@@ -137,7 +132,7 @@ fn receipt_verifies_offline() {
         arg(&result),
     ];
     // The receipt needs the block after the job's end.
-    let fetched = poll(Duration::from_secs(20), || {
+    let fetched = poll(PATIENCE, || {
         (net.try_ask("bob", &fetch).code == 0).then_some(())
     });
     fetched.unwrap_or_else(|| panic!("{}", net.try_ask("bob", &fetch).stderr));
@@ -236,8 +231,8 @@ const ATTACKS: [(&str, &str, &[&str]); 6] = [
 /// No attack works, none is paid for, nobody is punished for having met it.
 #[test]
 fn hostile_models_are_contained() {
-    let net = Cluster::up("hostile");
-    net.wait("height >= 6 && agree", "60s");
+    let net = Cluster::with_jobs("hostile", &NAMES);
+    net.wait("height >= 6 && agree");
     let secret = net.cli.path("secret.txt");
     std::fs::write(&secret, "never read").unwrap();
     let canary = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -256,7 +251,7 @@ fn hostile_models_are_contained() {
             "--fuel-limit",
             fuel,
         ]);
-        let job = net.job_end(&submitted.id, JOB_END);
+        let job = net.job_end(&submitted.id);
         assert_eq!(
             (job["state"].as_str(), job["reason"].as_str()),
             (Some("failed"), Some("declined")),
@@ -309,28 +304,15 @@ fn nobody_was_punished(net: &Cluster) {
 /// Deterministic failures are results: every seat signs the same one, and is paid for finding it.
 #[test]
 fn broken_models_end_in_a_signed_outcome() {
-    let net = Cluster::up("broken");
-    net.wait("height >= 6 && agree", "60s");
+    let net = Cluster::with_jobs("broken", &NAMES);
+    net.wait("height >= 6 && agree");
     let client = Client::new(&net, "client-1");
-    let root = net.ask(
-        "alice",
-        &["model", "put", arg(&example("digits/digits.onnx"))],
-    );
-    let shown = net.ask("alice", &["model", "show", text(&root["root"])]);
-    let manifest = hex::decode(text(&shown["manifest"])).unwrap();
-    let manifest: ModelManifest = decode_canonical(&manifest).unwrap();
-    let whole = std::fs::read(example("digits/digits.onnx")).unwrap();
-    let bundle = vec![0_u8; 256];
-    let input = InputManifest {
-        version: MANIFEST_VERSION,
-        inputs: vec![InputTensor {
-            name: manifest.inputs[0].name.clone(),
-            dtype: Dtype::F32,
-            dims: vec![1, 1, 8, 8],
-            offset: 0,
-        }],
-        bundle: FileDigest::of(&bundle),
-    };
+    let Digits {
+        model: manifest,
+        file: whole,
+        input,
+        bundle,
+    } = Digits::put(&net);
     let forbidden = replaced(&whole, b"Softmax", b"Loop\x00\x00\x00");
     let unknown = replaced(&whole, b"Softmax", b"Softmix");
     let truncated = whole[..whole.len() / 2].to_vec();
@@ -356,7 +338,7 @@ fn broken_models_end_in_a_signed_outcome() {
         };
         let sent = client.submit_blindly((&model, &file), (&input, &bundle), fuel(outcome));
         let id = sent.unwrap_or_else(|answer| panic!("{name}: {answer:?}"));
-        let job = net.job_end(&id.to_string(), JOB_END);
+        let job = net.job_end(&id.to_string());
         assert_eq!(
             (job["state"].as_str(), job["outcome"].as_str()),
             (Some("settled"), Some(outcome)),

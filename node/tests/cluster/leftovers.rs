@@ -14,18 +14,16 @@ use testnet::clock::poll;
 use crate::cli::{list, number, text};
 use crate::cluster::Cluster;
 
-/// How long the kernel may take to carry a parent's death down to the last child.
-const ORPHANS_END: Duration = Duration::from_secs(2);
+/// How long the kernel may take to carry a parent's death down to the last child, on a busy machine.
+const ORPHANS_END: Duration = Duration::from_secs(20);
 
 #[test]
 fn down_leaves_nothing() {
-    let mounts = mounts();
-    let groups = groups();
     let net = on_own_ports("leftovers");
-    net.wait("height >= 2", "60s");
+    net.wait("height >= 2");
     // A job leaves slots, launchers and scratch folders to be cleared away.
     let job = net.submit_digits("digit-00.npy", &[]);
-    net.job_end(&job.id, Duration::from_secs(60));
+    net.job_end(&job.id);
     let addresses = addresses(&net);
     assert_eq!(addresses.len(), 8, "an API and a metrics listener per node");
     for address in &addresses {
@@ -38,6 +36,8 @@ fn down_leaves_nothing() {
         alive(&family)
     );
 
+    // Looked for where they are while the net runs, or their absence would say nothing.
+    let grouped = !groups_of(&family).is_empty();
     let down = net.testnet("down", &[]);
     assert_eq!(down["was_up"], true);
     assert_eq!(alive(&family), Vec::<String>::new(), "processes of the net");
@@ -53,21 +53,17 @@ fn down_leaves_nothing() {
     for name in ["supervisor.sock", "endpoints.json"] {
         assert!(!net.file(name).exists(), "{name} is still there");
     }
-    assert_eq!(
-        self::mounts().difference(&mounts).collect::<Vec<_>>(),
-        Vec::<&String>::new()
-    );
-    let left: Vec<_> = self::groups().difference(&groups).cloned().collect();
-    assert_eq!(left, Vec::<String>::new(), "control groups");
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("not root: mounts and control groups of other users were not looked at");
+    assert_eq!(mounts_of(&net), Vec::<String>::new());
+    assert_eq!(groups_of(&family), Vec::<String>::new(), "control groups");
+    if !grouped {
+        eprintln!("this user's jobs have no control groups here: none were looked for");
     }
 }
 
 #[test]
 fn a_killed_supervisor_takes_every_node_along() {
     let mut net = on_own_ports("orphans");
-    net.wait("height >= 2", "60s");
+    net.wait("height >= 2");
     let supervisor = number(&net.endpoints["supervisor_pid"]);
     let family = family(supervisor);
     assert!(
@@ -91,7 +87,7 @@ fn a_killed_supervisor_takes_every_node_along() {
     let status = net.try_testnet("status", &[]);
     status.refused(4, "testnet.unavailable");
     net.start_again(&[]);
-    net.wait("height >= 3 && agree && none(slashed, validators)", "60s");
+    net.wait("height >= 3 && agree && none(slashed, validators)");
 }
 
 /// A net away from the usual ports, which any other net takes as soon as they are free.
@@ -183,33 +179,36 @@ fn udp_sockets(slot: u64) -> usize {
         .count()
 }
 
-fn mounts() -> BTreeSet<String> {
+/// Mounts in the net's folder.
+fn mounts_of(net: &Cluster) -> Vec<String> {
     let table = fs::read_to_string("/proc/self/mounts").unwrap();
-    table
-        .lines()
-        .filter(|line| line.contains("palisade"))
-        .map(str::to_owned)
-        .collect()
+    let folder = net.cli.path("");
+    let ours = |line: &&str| line.contains(folder.to_str().unwrap());
+    table.lines().filter(ours).map(str::to_owned).collect()
 }
 
-/// Control groups with our name, wherever the hierarchy is mounted.
-fn groups() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    walk(Path::new("/sys/fs/cgroup"), 4, &mut found);
+/// Control groups that bear the number of one of these processes, wherever the hierarchy is mounted.
+fn groups_of(family: &BTreeSet<Process>) -> Vec<String> {
+    let pids = family.iter().map(|(pid, _)| *pid).collect();
+    let mut found = Vec::new();
+    walk(Path::new("/sys/fs/cgroup"), 4, &pids, &mut found);
     found
 }
 
-fn walk(folder: &Path, depth: u32, found: &mut BTreeSet<String>) {
+fn walk(folder: &Path, depth: u32, pids: &BTreeSet<u64>, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         let path = entry.path();
-        if entry.file_name().to_string_lossy().contains("palisade") {
-            found.insert(path.display().to_string());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let mut words = name.split('-');
+        let ours = words.any(|word| word.parse().is_ok_and(|pid| pids.contains(&pid)));
+        if ours && name.contains("slot-") {
+            found.push(path.display().to_string());
         }
         if depth > 0 {
-            walk(&path, depth - 1, found);
+            walk(&path, depth - 1, pids, found);
         }
     }
 }

@@ -2,13 +2,11 @@
 //! signature. Method: files of a killed node of a running net are removed or overwritten; what it does
 //! afterwards is read from the other nodes' chain.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use testnet::clock::poll;
 
 use crate::cli::{arg, list, number, text};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, PATIENCE};
 
 const VICTIM: &str = "mallory";
 
@@ -36,7 +34,7 @@ fn block(net: &Cluster, height: u64) -> Value {
 fn next_signed(net: &Cluster, from: u64) -> u64 {
     let validator = net.validator_id(VICTIM);
     let mut height = from;
-    let found = poll(Duration::from_secs(60), || {
+    let found = poll(PATIENCE, || {
         if number(&net.testnet("status", &[])["height"]) <= height {
             return None;
         }
@@ -57,7 +55,7 @@ fn nobody_is_accused(net: &Cluster) {
 #[test]
 fn sign_floor_above_the_tip_is_waited_out() {
     let net = Cluster::up("floor");
-    net.wait("height >= 4 && agree", "60s");
+    net.wait("height >= 4 && agree");
     let floor = kill(&net) + 6;
     let home = home(&net);
     std::fs::remove_dir_all(home.join("data")).unwrap();
@@ -73,7 +71,7 @@ fn sign_floor_above_the_tip_is_waited_out() {
     net.testnet("fault", &["resume", VICTIM]);
     let first = next_signed(&net, floor.saturating_sub(5));
     assert!(first > floor, "signed {first}, forbidden up to {floor}");
-    net.wait(&format!("height({VICTIM}) > {first}"), "60s");
+    net.wait(&format!("height({VICTIM}) > {first}"));
     assert_eq!(text(&net.process(VICTIM)["state"]), "running");
     nobody_is_accused(&net);
 }
@@ -83,7 +81,7 @@ fn sign_floor_above_the_tip_is_waited_out() {
 #[test]
 fn damaged_block_segment_is_fetched_again() {
     let net = Cluster::up("segment");
-    net.wait("height >= 12 && agree", "60s");
+    net.wait("height >= 12 && agree");
     let tip = kill(&net);
     let blocks = home(&net).join("data/blocks");
     let segment = blocks.join("0000000001.plsr");
@@ -94,7 +92,7 @@ fn damaged_block_segment_is_fetched_again() {
     }
     std::fs::write(&segment, bytes).unwrap();
     net.testnet("fault", &["resume", VICTIM]);
-    net.wait(&format!("height({VICTIM}) > {}", tip + 2), "60s");
+    net.wait(&format!("height({VICTIM}) > {}", tip + 2));
     assert!(blocks.join("0000000001.plsr.bad").exists());
     let log = std::fs::read_to_string(home(&net).join("log.jsonl")).unwrap();
     assert!(log.contains("blocks_missing"), "{}", net.logs());
@@ -103,7 +101,7 @@ fn damaged_block_segment_is_fetched_again() {
     // What was put back is on disk, where the next start finds it.
     kill(&net);
     net.testnet("fault", &["resume", VICTIM]);
-    net.wait(&format!("height({VICTIM}) > {}", tip + 4), "60s");
+    net.wait(&format!("height({VICTIM}) > {}", tip + 4));
     holds_every_block(&net, tip);
     next_signed(&net, tip + 4);
     nobody_is_accused(&net);
@@ -112,7 +110,7 @@ fn damaged_block_segment_is_fetched_again() {
 /// The victim serves each height up to this one, and the same block as the others.
 fn holds_every_block(net: &Cluster, tip: u64) {
     let mut height = 1;
-    let whole = poll(Duration::from_secs(60), || {
+    let whole = poll(PATIENCE, || {
         let ran = net.try_ask(VICTIM, &["chain", "block", &height.to_string()]);
         if ran.code == 0 {
             assert_eq!(ran.document["id"], block(net, height)["id"], "at {height}");

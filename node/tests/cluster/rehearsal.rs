@@ -3,7 +3,6 @@
 //! rules of stage S1, never written down here, and compared to the unit.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use protocol::genesis::Genesis;
 use protocol::params::Params;
@@ -12,13 +11,12 @@ use serde_json::Value;
 use testnet::clock::poll;
 
 use crate::cli::{list, number, text};
-use crate::cluster::{Cluster, NAMES, STAKE};
+use crate::cluster::{Cluster, NAMES, PATIENCE, STAKE};
 
 const LIAR: &str = "mallory";
 const HONEST: [&str; 3] = ["alice", "bob", "carol"];
 /// Jobs until the liar was drawn often enough. It sits in three of four committees.
 const JOBS_MAX: usize = 12;
-const JOB_END: Duration = Duration::from_secs(60);
 
 /// Balances and stakes before the misdeed, by moniker.
 struct Before {
@@ -62,7 +60,7 @@ fn honest_again(net: &Cluster) {
 
 /// Waits until a node sees the liar in a state.
 fn wait_for_state(net: &Cluster, node: &str, state: &str) {
-    let seen = poll(Duration::from_secs(60), || {
+    let seen = poll(PATIENCE, || {
         (net.validators(node)[LIAR]["state"] == state).then_some(())
     });
     seen.unwrap_or_else(|| {
@@ -112,7 +110,7 @@ fn honest_nodes_agree(net: &Cluster) {
 /// An equivocation: five percent, a twentieth of that to whoever reported it, the rest burned,
 /// tombstoned, on every node.
 fn equivocation(net: &Cluster, profile: &str, offence: &str) {
-    net.wait("height >= 3 && agree", "60s");
+    net.wait("height >= 3 && agree");
     let before = before(net);
     misbehave(net, profile);
     for node in HONEST {
@@ -154,10 +152,9 @@ fn equivocation(net: &Cluster, profile: &str, offence: &str) {
     // Three equal validators remain and need each other: the chain goes on with exactly them.
     let height = number(&net.ask("alice", &["chain", "show"])["height"]);
     let goal = height + 3;
-    net.wait(
-        &format!("height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"),
-        "60s",
-    );
+    net.wait(&format!(
+        "height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"
+    ));
     honest_nodes_agree(net);
     let block = net.ask("bob", &["chain", "block", &goal.to_string()]);
     let liar = net.validator_id(LIAR);
@@ -185,8 +182,8 @@ fn double_proposal() {
 /// client gets back what the job cost, and the honest answer.
 #[test]
 fn wrong_result() {
-    let net = Cluster::up("wrong-result");
-    net.wait("height >= 6 && agree", "60s");
+    let net = Cluster::with_jobs("wrong-result", &NAMES);
+    net.wait("height >= 6 && agree");
     let root = honest_root(&net);
     misbehave(&net, "wrong-result");
     let (job, before, client) = lie(&net);
@@ -273,7 +270,7 @@ struct Client {
 /// What an honest committee answers.
 fn honest_root(net: &Cluster) -> Value {
     let submitted = net.submit_digits("digit-01.npy", &[]);
-    let job = net.job_end(&submitted.id, JOB_END);
+    let job = net.job_end(&submitted.id);
     assert_eq!(job["state"], "settled", "{job}");
     job["result_root"].clone()
 }
@@ -283,7 +280,7 @@ fn lie(net: &Cluster) -> (Value, Before, Client) {
     for _ in 0..JOBS_MAX {
         let (before, balance) = (before(net), net.balance("alice", "client-0"));
         let submitted = net.submit_digits("digit-01.npy", &[]);
-        let job = net.job_end(&submitted.id, JOB_END);
+        let job = net.job_end(&submitted.id);
         let drawn = list(&job["seats"])
             .iter()
             .any(|seat| seat["moniker"] == LIAR && seat["level"] == "committee");
@@ -306,26 +303,26 @@ fn lie(net: &Cluster) -> (Value, Before, Client) {
 /// the others' answer is paid for without it.
 #[test]
 fn no_show() {
-    let net = Cluster::up("no-show");
+    let net = Cluster::with_jobs("no-show", &NAMES);
     absence(&net, "no-show");
 }
 
 /// Commits and never reveals: the same.
 #[test]
 fn withhold_reveal() {
-    let net = Cluster::up("withhold-reveal");
+    let net = Cluster::with_jobs("withhold-reveal", &NAMES);
     absence(&net, "withhold-reveal");
 }
 
 /// Reveals what does not open its commit: no reveal at all.
 #[test]
 fn bad_reveal() {
-    let net = Cluster::up("bad-reveal");
+    let net = Cluster::with_jobs("bad-reveal", &NAMES);
     absence(&net, "bad-reveal");
 }
 
 fn absence(net: &Cluster, profile: &str) {
-    net.wait("height >= 6 && agree", "60s");
+    net.wait("height >= 6 && agree");
     misbehave(net, profile);
     let mut jobs = Vec::new();
     while net.validators("alice")[LIAR]["state"] != "jailed" {
@@ -338,7 +335,7 @@ fn absence(net: &Cluster, profile: &str) {
         let submitted: Vec<_> = (0..3)
             .map(|i| net.submit_digits(&format!("digit-{i:02}.npy"), &[]))
             .collect();
-        jobs.extend(submitted.iter().map(|job| net.job_end(&job.id, JOB_END)));
+        jobs.extend(submitted.iter().map(|job| net.job_end(&job.id)));
     }
     let params = params(net);
     let mut missed = 0;
@@ -385,11 +382,11 @@ fn absence(net: &Cluster, profile: &str) {
 #[test]
 fn flood() {
     let net = Cluster::up("flood");
-    net.wait("height >= 3 && agree", "60s");
+    net.wait("height >= 3 && agree");
     let liar = net.validator_id(LIAR);
     misbehave(&net, "flood");
     for node in HONEST {
-        let quarantined = poll(Duration::from_secs(60), || {
+        let quarantined = poll(PATIENCE, || {
             let peers = net.ask(node, &["net", "peers"]);
             let row = list(&peers["peers"])
                 .iter()
@@ -407,10 +404,9 @@ fn flood() {
     }
     let height = number(&net.ask("alice", &["chain", "show"])["height"]);
     let goal = height + 5;
-    net.wait(
-        &format!("height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"),
-        "60s",
-    );
+    net.wait(&format!(
+        "height(alice) >= {goal} && height(bob) >= {goal} && height(carol) >= {goal}"
+    ));
     honest_again(&net);
     honest_nodes_agree(&net);
     for node in HONEST {
@@ -429,5 +425,5 @@ fn flood() {
     }
     only_the_liar_was_touched(&net);
     // None of the flood reached a block: nobody could pay for it.
-    net.wait("height >= 1 && agree", "60s");
+    net.wait("height >= 1 && agree");
 }
