@@ -17,17 +17,23 @@ pub enum Bug {
     LateEvidence,
     /// Stake is paid out before evidence against it can have arrived.
     EarlyMaturity,
+    /// Whoever misses three of its last twenty seats goes on.
+    AbsenceForgiven,
+    /// A term for a wrong result does not double.
+    SameTermAgain,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::SlashTwice,
         Self::RefundForgotten,
         Self::RevealInCommitPhase,
         Self::LateDrawList,
         Self::LateEvidence,
         Self::EarlyMaturity,
+        Self::AbsenceForgiven,
+        Self::SameTermAgain,
     ];
 }
 

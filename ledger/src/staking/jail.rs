@@ -8,6 +8,7 @@ use protocol::units::{Amount, Height};
 use super::actions::start_unbonding;
 use super::{Exit, Jail};
 use crate::money::Breach;
+use crate::planted::{self, Bug};
 use crate::work::Work;
 
 /// How a seat ended, for its holder's record.
@@ -44,6 +45,9 @@ pub(crate) fn judge_absence(work: &mut Work, id: ValidatorId) -> Result<(), Brea
         return Ok(());
     };
     if row.misses.count_ones() < MISSES_TO_JAIL || row.jail.is_some() || row.exit.is_some() {
+        return Ok(());
+    }
+    if planted::is(Bug::AbsenceForgiven) {
         return Ok(());
     }
     let remaining = work
@@ -91,9 +95,12 @@ pub(crate) fn jail_for_wrong_result(work: &mut Work, id: ValidatorId) -> Result<
         }
         count = u32::try_from(row.wrong_results.len()).unwrap_or(u32::MAX);
     })?;
-    let factor = 1_u64
-        .checked_shl(count.saturating_sub(1))
-        .unwrap_or(u64::MAX);
+    let doublings = if planted::is(Bug::SameTermAgain) {
+        0
+    } else {
+        count.saturating_sub(1)
+    };
+    let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
     put_in_jail(
         work,
         id,

@@ -287,6 +287,9 @@ pub trait App: Sized {
         pair: &ContradictingPair,
     );
 
+    /// Bytes that a hostile node sends to the apps of others: forged, unsigned, or without a meaning.
+    fn junk(shared: &Self::Shared, cx: &mut Cx<'_>) -> Arc<[u8]>;
+
     /// Whether this node holds evidence against a key, or the chain does.
     fn accuses(&self, key: &PublicKey) -> bool;
 

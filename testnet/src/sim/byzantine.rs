@@ -21,7 +21,7 @@ use super::app::App;
 use super::keys::Purpose;
 use super::plan::Role;
 use super::time::Micros;
-use super::world::{Local, World};
+use super::world::{Local, Wire, World};
 
 /// Own votes that are kept, to be contradicted later.
 const SENT_MAX: usize = 64;
@@ -68,9 +68,19 @@ impl<A: App> World<A> {
             Role::Flood => self.flood(node),
             Role::StaleRound => self.contradict_earlier(node),
             Role::ForgedSync => self.lie_about_tip(node),
+            Role::ForgedEvidence => self.app_junk(node),
             _ => return,
         }
         self.later(node, MISCHIEF, Local::Mischief);
+    }
+
+    /// Junk for what runs above agreement.
+    fn app_junk(&mut self, node: usize) {
+        let bytes = self.with_cx(node, |shared, cx| A::junk(shared, cx));
+        let to = self.anybody();
+        if to != node {
+            self.send(node, to, Wire::App(bytes));
+        }
     }
 
     fn remember(&mut self, node: usize, vote: &Signed<Vote>) {

@@ -17,6 +17,7 @@ pub(crate) use journal::{Done, Job};
 pub(crate) use recovery::Recovered;
 
 use super::disk::File;
+use super::rng::Rng;
 
 /// The files of a node.
 #[derive(Debug, Default)]
@@ -31,6 +32,12 @@ impl Disk {
     pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut File> {
         let fixed = [&mut self.wal, &mut self.slots, &mut self.blocks];
         fixed.into_iter().chain(self.own.values_mut())
+    }
+
+    /// One of the app's own files, if it has written any.
+    pub(crate) fn any_own(&mut self, rng: &mut Rng) -> Option<&mut File> {
+        let index = rng.index(self.own.len());
+        self.own.values_mut().nth(index)
     }
 }
 

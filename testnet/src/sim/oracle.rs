@@ -22,7 +22,8 @@ use std::sync::Arc;
 
 use consensus::{Delivery, Machine, Outgoing, Received, SignMark, SignPoint, Step, WalSeq};
 use protocol::block::Block;
-use protocol::digest::{BlockId, ChainId, Digest};
+use protocol::codec::encode;
+use protocol::digest::{BlockId, ChainId, Digest, sha256};
 use protocol::evidence::ContradictingPair;
 use protocol::keys::PublicKey;
 use protocol::signed::Message;
@@ -45,7 +46,8 @@ pub(crate) struct Oracles {
     ids: BTreeMap<Height, BlockId>,
     pub(crate) roots: BTreeMap<Height, Digest>,
     signed: BTreeMap<(PublicKey, SignPoint), Digest>,
-    verified: BTreeSet<(Height, BlockId, Round)>,
+    /// Certificates that verified: a decision has as many as there are quorums.
+    verified: BTreeSet<(Height, Digest)>,
 }
 
 /// Slot, signer and value of a message; what is compared where equivocation is in question.
@@ -181,7 +183,8 @@ impl Oracles {
                 format!("n{node} commits {id} at {height}, others {first}"),
             ));
         }
-        if self.verified.insert((height, id, round)) {
+        let proof = sha256(&encode(certificate));
+        if self.verified.insert((height, proof)) {
             if Block::from_bytes(block).map(|block| block.id()) != Ok(id) {
                 return Err(Broken::new(
                     "O2",

@@ -49,6 +49,8 @@ pub enum Role {
     InvalidBody,
     /// Votes again, and otherwise, in rounds and heights that are over.
     StaleRound,
+    /// Accuses others of what they did not do.
+    ForgedEvidence,
     /// One of two unmodified machines with one key.
     Twin,
 }
@@ -100,8 +102,27 @@ pub enum CrashKind {
     FlipSlots,
     /// As that, and one bit of the block log changes.
     FlipBlocks,
+    /// As that, and one bit of an app's own file changes.
+    FlipOwn,
     /// As that, and from then on the log says "synced" and keeps nothing.
     LyingLog,
+    /// As that, and from then on the sign-state does.
+    LyingSlots,
+    /// As that, and from then on the block log does.
+    LyingBlocks,
+    /// As that, and from then on an app's own file does.
+    LyingOwn,
+}
+
+impl CrashKind {
+    /// Whether the disk goes on to say "synced" of what it does not keep.
+    #[must_use]
+    pub const fn is_lie(self) -> bool {
+        matches!(
+            self,
+            Self::LyingLog | Self::LyingSlots | Self::LyingBlocks | Self::LyingOwn
+        )
+    }
 }
 
 /// How messages fare.

@@ -16,7 +16,8 @@ use protocol::units::{Height, Round, TimeMs};
 use protocol::validators::ValidatorSet;
 
 use super::app::{App, Broken, Committed, Cx, Files, START_MS, Sender};
-use super::keys::Keyring;
+use super::keys::{Keyring, Purpose};
+use super::ledger::{forged_pair, noise};
 use super::plan::{Plan, id_of};
 use super::rng::Rng;
 
@@ -261,6 +262,19 @@ impl App for Stub {
 
     fn contradiction(&mut self, _: &mut Shared, cx: &mut Cx<'_>, pair: &ContradictingPair) {
         self.keep(cx, pair);
+    }
+
+    fn junk(shared: &Shared, cx: &mut Cx<'_>) -> Arc<[u8]> {
+        let (own, members) = (cx.plan().member_of(cx.node()), cx.plan().members);
+        if cx.rng().chance(300) {
+            return noise(cx);
+        }
+        let victim = (own + 1 + cx.rng().index(members)) % members.max(1);
+        let victim = cx.keys().public(Purpose::Consensus, victim);
+        let forger = cx.keys().secret(Purpose::Session, own);
+        let height = Height(1 + cx.rng().below(8));
+        let [a, b] = forged_pair((victim, &forger), &shared.chain, height, Round::ZERO);
+        encode(&ContradictingPair::Votes(a, b)).into()
     }
 
     fn accuses(&self, key: &PublicKey) -> bool {

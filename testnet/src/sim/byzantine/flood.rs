@@ -16,7 +16,7 @@ use crate::sim::keys::Purpose;
 use crate::sim::world::{Wire, World};
 
 const JUNK_PER_TURN: u64 = 6;
-const KINDS: u64 = 8;
+const KINDS: u64 = 10;
 
 impl<A: App> World<A> {
     pub(super) fn flood(&mut self, node: usize) {
@@ -34,7 +34,8 @@ impl<A: App> World<A> {
                 4 => self.junk_decision(node, to, height),
                 5 => self.junk_certificate(node, to, height),
                 6 => self.unasked_proposal(node, to, height),
-                _ => self.send(node, to, Wire::HeightRequest(Height(1))),
+                7 => self.send(node, to, Wire::HeightRequest(Height(1))),
+                _ => self.app_junk(node),
             }
         }
     }

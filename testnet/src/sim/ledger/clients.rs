@@ -35,6 +35,8 @@ const FUEL: Fuel = Fuel(500_000_000);
 const LONG_MS: u64 = 45_000;
 /// How long an offence that is proved may go unpunished once nothing else happens.
 const PUNISH_MS: u64 = 10_000;
+/// Until so long after GST the set goes on changing, if it does.
+const SHIFTS_MS: u64 = 3_000;
 /// The token of the look at wallets and jails; those of acts follow from 1 on.
 const TICK: u64 = 1 << 40;
 /// Tokens from here on take a job back.
@@ -128,6 +130,14 @@ pub(super) fn outside(shared: &mut Shared, cx: &mut Cx<'_>, token: u64) {
                 perform(shared, cx, act);
             }
         }
+    }
+}
+
+/// A new height: where the set changes all the time, operators see to it.
+pub(super) fn moved_on(shared: &mut Shared, cx: &mut Cx<'_>) {
+    let until = shared.world.gst_ms + SHIFTS_MS;
+    if cx.plan().sets_change && cx.now().ms() < until {
+        operators::shift(shared, cx);
     }
 }
 

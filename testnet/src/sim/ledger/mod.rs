@@ -7,6 +7,7 @@
 //!   (this file)      one node as the world sees it: builds, judges, commits, hears
 //!   duties           the five workflows, and what is done about their intents
 //!   host, conduct    the sandbox of a host; what hostile seat holders do instead
+//!   lies             forged reports and junk
 //!   oracle/          what must hold after every block
 //! ```
 //! Invariants: a node decides nothing here that production code decides; everything drawn comes from
@@ -19,6 +20,7 @@ mod conduct;
 mod disk;
 mod duties;
 mod host;
+mod lies;
 mod oracle;
 mod scene;
 mod served;
@@ -47,9 +49,10 @@ use protocol::validators::ValidatorSet;
 
 use crate::sim::app::{App, Broken, Committed, Cx, Files, Replay, Sender};
 use crate::sim::keys::Keyring;
-use crate::sim::plan::Plan;
+use crate::sim::plan::{Plan, Role};
 use crate::sim::rng::Rng;
 use duties::Duties;
+pub(super) use lies::{forged_pair, noise};
 use oracle::Seen;
 pub use shared::Shared;
 use wire::Heard;
@@ -138,6 +141,7 @@ impl Ledger {
         let set = applied.state.validator_set(header.height.plus(2));
         let members = set.map(|set| set.members().to_vec()).unwrap_or_default();
         let powers = members.iter().map(|member| (member.id, member.power));
+        clients::moved_on(shared, cx);
         if !shared.world.is_safe(powers) {
             cx.line(|| "those who may fail hold a third: nothing is promised any more".to_owned());
             shared.void = true;
@@ -190,12 +194,16 @@ impl App for Ledger {
         }
     }
 
-    fn build(&mut self, _: &mut Shared, cx: &mut Cx<'_>, _: Height, _: Round) -> Block {
+    fn build(&mut self, shared: &mut Shared, cx: &mut Cx<'_>, _: Height, _: Round) -> Block {
         let pool = self.gate.pool().select(BLOCK_BYTES_MAX - HEADER_BYTES);
         let clock = TimeMs(cx.local_time_ms());
         let built = self.bench.build(self.own, clock, &pool);
         self.gate.forget(&built.dropped);
-        built.block
+        let mut block = built.block;
+        if cx.role() == Role::ForgedEvidence {
+            self.lie(shared, cx, &mut block);
+        }
+        block
     }
 
     fn judge(
@@ -281,6 +289,10 @@ impl App for Ledger {
         self.found(shared, cx, pair);
     }
 
+    fn junk(shared: &Shared, cx: &mut Cx<'_>) -> Arc<[u8]> {
+        lies::junk(shared, cx)
+    }
+
     fn accuses(&self, key: &PublicKey) -> bool {
         let state = self.bench.state();
         let row = state
@@ -291,9 +303,7 @@ impl App for Ledger {
     }
 
     fn tally(shared: &Shared) -> BTreeMap<&'static str, u64> {
-        let mut tally = shared.watch.tally.clone();
-        tally.insert("void", u64::from(shared.void));
-        tally
+        shared.watch.tally.clone()
     }
 
     fn is_void(shared: &Shared) -> bool {

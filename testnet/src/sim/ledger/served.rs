@@ -61,7 +61,7 @@ impl Served {
     /// What became of the seats of jobs that end in a block.
     pub(super) fn ended(
         &mut self,
-        shared: &Shared,
+        shared: &mut Shared,
         state: &State,
         events: &[Event],
     ) -> Result<(), Broken> {
@@ -86,14 +86,19 @@ impl Served {
             .collect();
         for seat in ended {
             self.seats.remove(&seat);
-            self.spoke(shared, state, &seat)?;
+            let excused = self.spoke(shared, state, &seat)?;
+            shared.watch.count("honest_seats", 1);
+            shared
+                .watch
+                .count("honest_seats_excused", u64::from(excused));
         }
         Ok(())
     }
 
-    fn spoke(&self, shared: &Shared, state: &State, seat: &SeatRef) -> Result<(), Broken> {
+    /// Whether the seat was silent and had an excuse.
+    fn spoke(&self, shared: &Shared, state: &State, seat: &SeatRef) -> Result<bool, Broken> {
         let (Some(row), Some(head)) = (state.seats.get(seat), state.jobs.get(&seat.job)) else {
-            return Ok(());
+            return Ok(false);
         };
         let revealing = matches!(
             head.phase,
@@ -108,18 +113,16 @@ impl Served {
             _ => None,
         };
         let Some((what, kind)) = missed else {
-            return Ok(());
+            return Ok(false);
         };
         let bound = kind == TxKind::RevealResult;
-        let excused = bound && self.is_hindered(seat, state.height());
-        must(
-            excused || self.is_forgotten(shared, seat, kind),
-            "J8",
-            || {
-                let (number, job) = (seat.seat, seat.job);
-                format!("seat {number} of job {job} is up and honest and never {what}")
-            },
-        )
+        let hindered = bound && self.is_hindered(seat, state.height());
+        let excused = hindered || self.is_forgotten(shared, seat, kind);
+        must(excused, "J8", || {
+            let (number, job) = (seat.seat, seat.job);
+            format!("seat {number} of job {job} is up and honest and never {what}")
+        })?;
+        Ok(true)
     }
 
     /// A bound seat cannot decline: a host that fails its run to the end of the window, or hangs in

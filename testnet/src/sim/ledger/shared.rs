@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actors::seat::SeatResult;
 use actors::verified::VerifiedTxs;
 use ledger::{Applied, State};
-use protocol::digest::{BlockId, ChainId, Digest, EvidenceId, ValidatorId};
+use protocol::digest::{BlockId, ChainId, Digest, EvidenceId, TxId, ValidatorId};
 use protocol::genesis::{Genesis, GenesisAccount, GenesisValidator};
 use protocol::job::JobSpec;
 use protocol::units::{Amount, Height, TimeMs};
@@ -46,6 +46,8 @@ pub(super) struct Facts {
     models: BTreeMap<Digest, JobKind>,
     times: BTreeMap<Height, TimeMs>,
     proofs: BTreeMap<EvidenceId, Proof>,
+    /// Forged reports that hostile builders put into blocks, with what each has to pay.
+    lies: BTreeMap<TxId, Amount>,
 }
 
 impl Facts {
@@ -90,6 +92,15 @@ impl Facts {
 
     pub(super) fn proofs(&self) -> impl Iterator<Item = &Proof> {
         self.proofs.values()
+    }
+
+    /// A hostile builder tells a lie in its own block.
+    pub(super) fn lied(&mut self, id: TxId, fee: Amount) {
+        self.lies.insert(id, fee);
+    }
+
+    pub(super) fn fee_of_lie(&self, id: &TxId) -> Option<Amount> {
+        self.lies.get(id).copied()
     }
 
     /// Whether those who may fail hold less than a third of these.
@@ -201,6 +212,7 @@ impl Shared {
             models: BTreeMap::new(),
             times: [(Height::ZERO, genesis.time_ms)].into(),
             proofs: BTreeMap::new(),
+            lies: BTreeMap::new(),
         };
         let mut shared = Self {
             watch: Watch::new(&first),

@@ -11,7 +11,7 @@ const GOOD: Links = Links {
     twice: 10,
 };
 
-const HOSTILE: [Role; 8] = [
+const HOSTILE: [Role; 9] = [
     Role::Silent,
     Role::DoubleVote,
     Role::DoubleProposal,
@@ -20,6 +20,7 @@ const HOSTILE: [Role; 8] = [
     Role::ForgedSync,
     Role::InvalidBody,
     Role::StaleRound,
+    Role::ForgedEvidence,
 ];
 
 pub(super) fn plan(seed: u64, setup: Setup) -> Plan {
@@ -136,8 +137,12 @@ fn bad_disks(plan: &mut Plan, rng: &mut Rng) {
     let kinds = [
         CrashKind::FlipLog,
         CrashKind::FlipSlots,
-        CrashKind::LyingLog,
         CrashKind::FlipBlocks,
+        CrashKind::FlipOwn,
+        CrashKind::LyingLog,
+        CrashKind::LyingSlots,
+        CrashKind::LyingBlocks,
+        CrashKind::LyingOwn,
     ];
     // One file of one node: a damaged log and a damaged sign-state together are more than the
     // design bears.
@@ -146,7 +151,7 @@ fn bad_disks(plan: &mut Plan, rng: &mut Rng) {
         let kind = kind.unwrap_or(CrashKind::Power);
         let crash = one_crash(plan, rng, node, kind);
         plan.crashes.push(crash);
-        if kind == CrashKind::LyingLog {
+        if kind.is_lie() {
             // The lie shows when the power goes again.
             let at = Micros(rng.between(crash.at.0, plan.gst.0));
             let kind = CrashKind::Power;

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::sim::app::App;
-use crate::sim::node::Disk;
+use crate::sim::disk::File;
 use crate::sim::plan::CrashKind;
 
 impl<A: App> World<A> {
@@ -18,27 +18,24 @@ impl<A: App> World<A> {
             return;
         };
         state.end();
-        let rng = &mut self.rng;
-        let cut = |disk: &mut Disk, rng: &mut _| disk.all().for_each(|file| file.cut(rng));
-        match crash.kind {
-            CrashKind::Process => state.disk.all().for_each(|file| file.keep_all()),
-            CrashKind::Power => cut(&mut state.disk, rng),
-            CrashKind::FlipLog => {
-                cut(&mut state.disk, rng);
-                state.disk.wal.flip(rng);
-            }
-            CrashKind::FlipSlots => {
-                cut(&mut state.disk, rng);
-                state.disk.slots.flip(rng);
-            }
-            CrashKind::FlipBlocks => {
-                cut(&mut state.disk, rng);
-                state.disk.blocks.flip(rng);
-            }
-            CrashKind::LyingLog => {
-                cut(&mut state.disk, rng);
-                state.disk.wal.lie();
-            }
+        let (disk, rng) = (&mut state.disk, &mut self.rng);
+        if crash.kind == CrashKind::Process {
+            return disk.all().for_each(File::keep_all);
+        }
+        disk.all().for_each(|file| file.cut(rng));
+        let Some(file) = (match crash.kind {
+            CrashKind::Process | CrashKind::Power => None,
+            CrashKind::FlipLog | CrashKind::LyingLog => Some(&mut disk.wal),
+            CrashKind::FlipSlots | CrashKind::LyingSlots => Some(&mut disk.slots),
+            CrashKind::FlipBlocks | CrashKind::LyingBlocks => Some(&mut disk.blocks),
+            CrashKind::FlipOwn | CrashKind::LyingOwn => disk.any_own(rng),
+        }) else {
+            return;
+        };
+        if crash.kind.is_lie() {
+            file.lie();
+        } else {
+            file.flip(rng);
         }
     }
 }

@@ -198,7 +198,7 @@ impl<A: App> World<A> {
     ) {
         let judged = self.with_app(node, |app, shared, cx| app.judge(shared, cx, height, block));
         let Some(verdict) = judged else { return };
-        let verdict = self.approve_own(node, verdict, block);
+        let verdict = self.approve_own(node, verdict);
         let delay = Micros(self.rng.between(200, 2_000));
         let input = Input::Verdict {
             height,

@@ -51,6 +51,21 @@ pub(super) fn unbond(shared: &mut Shared, cx: &mut Cx<'_>, member: usize, permil
     }
 }
 
+/// Some stake comes or goes with every height; now and then so much that a member leaves the set.
+pub(in super::super) fn shift(shared: &mut Shared, cx: &mut Cx<'_>) {
+    for _ in 0..2 {
+        let member = cx.rng().index(shared.world.validators.len());
+        if cx.rng().chance(600) {
+            let pal = cx.rng().between(1, 5);
+            bond(shared, cx, member, pal);
+        } else {
+            let most = if cx.rng().chance(100) { 1_000 } else { 30 };
+            let permille = cx.rng().between(1, most);
+            unbond(shared, cx, member, permille);
+        }
+    }
+}
+
 /// Whoever has served a jail term comes back.
 pub(super) fn tick(shared: &mut Shared, cx: &mut Cx<'_>) {
     let state = shared.newest.clone();

@@ -74,7 +74,7 @@ pub(super) fn follow(seen: &Seen<'_>) -> Checked {
 }
 
 /// Jobs that ended in this block, in the order of their ends.
-fn ended(seen: &Seen<'_>) -> Vec<(JobId, Phase)> {
+pub(super) fn ended(seen: &Seen<'_>) -> Vec<(JobId, Phase)> {
     let end = |event: &Event| {
         let job = match event {
             Event::Settled { job, .. }

@@ -3,6 +3,7 @@
 //! ```text
 //!   books    every movement replayed on a map of our own: conservation, at every block     (M)
 //!   stakes   who lost stake, for what, exactly how much; what matures, and not before       (S)
+//!   terms    who goes to jail, at which block, for how long                                 (S)
 //!   ends     what each ended job pays, keeps, returns and burns, to the unit                (E)
 //!   seats    windows, draws, answers, salts; that honest seats speak in time                (J)
 //! ```
@@ -13,6 +14,7 @@ mod books;
 mod ends;
 mod seats;
 mod stakes;
+mod terms;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +26,7 @@ use super::shared::Facts;
 use books::Books;
 pub(super) use seats::Seats;
 use stakes::Stakes;
+use terms::Terms;
 
 /// Which promise is broken, and how.
 #[derive(Debug)]
@@ -73,6 +76,7 @@ fn name_of(event: &Event) -> &'static str {
 pub(super) struct Watch {
     books: Books,
     stakes: Stakes,
+    terms: Terms,
     pub(super) seats: Seats,
     /// Events by name; ends, fines and refusals to promise anything among them.
     pub(super) tally: BTreeMap<&'static str, u64>,
@@ -83,6 +87,7 @@ impl Watch {
         Self {
             books: Books::open(genesis),
             stakes: Stakes::default(),
+            terms: Terms::default(),
             seats: Seats::default(),
             tally: BTreeMap::new(),
         }
@@ -91,8 +96,9 @@ impl Watch {
     /// A height that no node had committed before.
     pub(super) fn committed(&mut self, seen: &Seen<'_>) -> Checked {
         for event in &seen.applied.events {
-            *self.tally.entry(name_of(event)).or_default() += 1;
+            self.count(name_of(event), 1);
         }
+        self.lies(seen)?;
         let state = seen.after();
         state
             .check_invariants()
@@ -104,8 +110,29 @@ impl Watch {
         )?;
         self.books.follow(seen)?;
         self.stakes.follow(seen)?;
+        self.terms.follow(seen)?;
         ends::follow(seen)?;
         self.seats.follow(seen)
+    }
+
+    pub(super) fn count(&mut self, name: &'static str, times: u64) {
+        *self.tally.entry(name).or_default() += times;
+    }
+
+    /// A report that is a lie has no effect, and its author pays for it.
+    fn lies(&mut self, seen: &Seen<'_>) -> Checked {
+        for outcome in &seen.applied.outcomes {
+            let Some(fee) = seen.world.fee_of_lie(&outcome.id) else {
+                continue;
+            };
+            self.count("lies_refused", 1);
+            must(
+                outcome.refused.is_some() && outcome.fee == fee,
+                "S7",
+                || format!("a forged report is taken or goes free: {outcome:?}"),
+            )?;
+        }
+        Ok(())
     }
 
     /// The workload is over: nothing may be left open.
