@@ -6,7 +6,8 @@ use testnet::sim::plan::{Profile, Setup};
 use testnet::sim::run::everything;
 use testnet::sim::trace::Tracing;
 
-const SEEDS: u64 = 2_000;
+use crate::{compare, documented};
+
 const SETUP: Setup = Setup {
     nodes: 4,
     heights: 5,
@@ -14,39 +15,32 @@ const SETUP: Setup = Setup {
     signatures: Signatures::Simulated,
 };
 
-fn first(seeds: u64) -> Option<(u64, Broken)> {
-    let broken = |seed| Some((seed, everything(seed, SETUP, Tracing::Off).broken?));
-    (0..seeds).find_map(broken)
+/// Rows that come before these: those of agreement, and for workflows those of the ledger.
+const AGREEMENT: usize = consensus::planted::Bug::ALL.len();
+const LEDGER: usize = AGREEMENT + ledger::planted::Bug::ALL.len();
+
+fn broken(seed: u64) -> Option<Broken> {
+    everything(seed, SETUP, Tracing::Off).broken
 }
 
-fn found<P>(plant: P, bug: impl std::fmt::Debug) {
-    let found = first(SEEDS);
-    drop(plant);
-    let Some((seed, broken)) = found else {
-        panic!("no oracle saw {bug:?} within {SEEDS} seeds");
-    };
-    let text: String = broken.text.chars().take(120).collect();
-    println!("{bug:?}: seed {seed}, {}: {text}", broken.oracle);
-}
-
-/// Goal: money, blame and draws that go wrong are seen.
+/// Goal: money, blame, jail terms and draws that go wrong are seen.
 #[test]
 fn every_fault_of_the_ledger_is_found() {
-    for bug in ledger::planted::Bug::ALL {
-        found(ledger::planted::Plant::new(bug), bug);
-    }
+    use ledger::planted::{Bug, Plant};
+    let rows = &documented()[AGREEMENT..LEDGER];
+    compare(&Bug::ALL, rows, |bug| Plant::new(*bug), broken);
 }
 
 /// Goal: a workflow that gives itself away is seen.
 #[test]
 fn every_fault_of_the_workflows_is_found() {
-    for bug in actors::planted::Bug::ALL {
-        found(actors::planted::Plant::new(bug), bug);
-    }
+    use actors::planted::{Bug, Plant};
+    let rows = &documented()[LEDGER..];
+    compare(&Bug::ALL, rows, |bug| Plant::new(*bug), broken);
 }
 
 /// Goal: it is the fault that is found, not the feature.
 #[test]
 fn nothing_planted_in_the_ledger_nothing_found() {
-    assert_eq!(first(20), None);
+    assert_eq!((0..20).find_map(broken), None);
 }
