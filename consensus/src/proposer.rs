@@ -8,6 +8,7 @@
 //! rounds. When all were drawn, the same order begins again.
 
 use protocol::digest::{ChainId, Digest, Tag, th};
+use protocol::draw::uniform_below;
 use protocol::units::{Height, Round};
 use protocol::validators::{ValidatorEntry, ValidatorSet};
 
@@ -36,7 +37,7 @@ fn draw(seed: &Digest, number: u32, left: &[&ValidatorEntry]) -> usize {
     let power = left
         .iter()
         .fold(0_u128, |sum, m| sum.saturating_add(u128::from(m.power)));
-    let mut point = below(seed, number, power).unwrap_or(0);
+    let mut point = uniform_below(seed, number, power).unwrap_or(0);
     left.iter()
         .position(|member| match point.checked_sub(u128::from(member.power)) {
             Some(rest) => {
@@ -46,25 +47,6 @@ fn draw(seed: &Digest, number: u32, left: &[&ValidatorEntry]) -> usize {
             None => true,
         })
         .unwrap_or(0)
-}
-
-/// A number below `bound`, each equally likely: what lies beyond the last whole multiple is drawn
-/// again.
-fn below(seed: &Digest, number: u32, bound: u128) -> Option<u128> {
-    let remainder = u128::MAX
-        .checked_rem(bound)?
-        .checked_add(1)?
-        .checked_rem(bound)?;
-    let last = u128::MAX.checked_sub(remainder)?;
-    let mut counter: u32 = 0;
-    loop {
-        let parts: [&[u8]; 3] = [seed.as_ref(), &number.to_be_bytes(), &counter.to_be_bytes()];
-        let sample = u128::from_be_bytes(*th(Tag::Draw, &parts).as_bytes().first_chunk::<16>()?);
-        if sample <= last {
-            return sample.checked_rem(bound);
-        }
-        counter = counter.checked_add(1)?;
-    }
 }
 
 #[cfg(test)]

@@ -63,8 +63,10 @@ pub fn draw(seed: &Digest, members: &[(ValidatorId, u64)], k: u16) -> Vec<Valida
     winners
 }
 
-/// A number below `bound`, each equally likely; `None` if there is no such number.
-fn uniform_below(seed: &Digest, seat: u32, bound: u128) -> Option<u128> {
+/// The number-th draw from a seed: a number below `bound`, each equally likely; `None` if there is no
+/// such number. Committees and proposers are drawn by it.
+#[must_use]
+pub fn uniform_below(seed: &Digest, number: u32, bound: u128) -> Option<u128> {
     // 2^128 mod bound, computed without the power itself, which does not fit.
     let remainder = u128::MAX
         .checked_rem(bound)?
@@ -75,7 +77,7 @@ fn uniform_below(seed: &Digest, seat: u32, bound: u128) -> Option<u128> {
     loop {
         let digest = th(
             Tag::Draw,
-            &[seed.as_ref(), &seat.to_be_bytes(), &counter.to_be_bytes()],
+            &[seed.as_ref(), &number.to_be_bytes(), &counter.to_be_bytes()],
         );
         let sample = u128::from_be_bytes(*digest.as_bytes().first_chunk::<16>()?);
         if sample <= last {
