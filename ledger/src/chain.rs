@@ -72,6 +72,24 @@ impl State {
         }
     }
 
+    /// The lowest height of which evidence can still count, now or in any later block.
+    pub fn evidence_floor(&self) -> Height {
+        let head = self.head();
+        let is_expired = |at| self.evidence_expired(Height(at), head.height, head.time_ms);
+        let mut low = self.blocks.first().map_or(Height::ZERO, |(at, _)| *at).0;
+        let mut high = head.height.0;
+        // Later is never older: half of the heights are ruled out at a time.
+        while low < high {
+            let middle = low.saturating_add(high.saturating_sub(low) >> 1);
+            if is_expired(middle) {
+                low = middle.saturating_add(1);
+            } else {
+                high = middle;
+            }
+        }
+        Height(low)
+    }
+
     /// Drops blocks that no rule looks back on any more, and the powers of their heights.
     pub(crate) fn prune_blocks(&mut self, now: Height, time: TimeMs, most: usize) {
         for _ in 0..most {

@@ -41,6 +41,7 @@ impl EvidenceActor {
         self.snapshot = committed.snapshot;
         self.step(Input::Committed {
             height: committed.height,
+            floor: self.snapshot.state.evidence_floor(),
             events: committed.events,
         });
     }

@@ -10,8 +10,6 @@ use protocol::vote::{Vote, VoteKind};
 
 use super::workflow::{Evidence, GOSSIP_BLOCKS, Input, Intent, PAIRS_MAX, Proof, Source};
 
-const AGE: u64 = 40;
-
 fn proof(seed: u8, height: u64) -> Proof {
     let chain = ChainId::of_genesis(b"evidence");
     let key = SecretKey::from_bytes(&[seed; 32]).unwrap();
@@ -37,7 +35,7 @@ fn own_key() -> protocol::keys::PublicKey {
 }
 
 fn evidence() -> Evidence {
-    Evidence::new(Some(own_key()), AGE, Height(9))
+    Evidence::new(Some(own_key()), Height(9))
 }
 
 fn found(evidence: &mut Evidence, proof: &Proof, source: Source) -> Vec<Intent> {
@@ -45,8 +43,18 @@ fn found(evidence: &mut Evidence, proof: &Proof, source: Source) -> Vec<Intent> 
 }
 
 fn height(evidence: &mut Evidence, height: u64, events: Vec<Event>) -> Vec<Intent> {
+    height_above(evidence, height, 0, events)
+}
+
+fn height_above(
+    evidence: &mut Evidence,
+    height: u64,
+    floor: u64,
+    events: Vec<Event>,
+) -> Vec<Intent> {
     evidence.step(Input::Committed {
         height: Height(height),
+        floor: Height(floor),
         events,
     })
 }
@@ -118,13 +126,10 @@ fn what_is_too_old_is_forgotten() {
     let (mut evidence, proof) = (evidence(), proof(2, 9));
     found(&mut evidence, &proof, Source::Seen);
     evidence.step(Input::Kept(proof.id()));
-    height(&mut evidence, 9 + AGE, vec![]);
-    assert_eq!(evidence.open(), 1);
-    let done = height(&mut evidence, 10 + AGE, vec![]);
-    assert_eq!(
-        done,
-        [Intent::Done(proof.id()), Intent::Note(Height(10 + AGE))]
-    );
+    height_above(&mut evidence, 900, 9, vec![]);
+    assert_eq!(evidence.open(), 1, "however many blocks that are");
+    let done = height_above(&mut evidence, 901, 10, vec![]);
+    assert_eq!(done, [Intent::Done(proof.id()), Intent::Note(Height(901))]);
 }
 
 #[test]

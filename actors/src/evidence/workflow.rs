@@ -71,6 +71,8 @@ pub enum Input {
     Committed {
         /// The height.
         height: Height,
+        /// The lowest height of which a proof still counts, by blocks and by time.
+        floor: Height,
         /// Those of this domain.
         events: Vec<Event>,
     },
@@ -109,19 +111,16 @@ pub struct Evidence {
     own_key: Option<PublicKey>,
     held: BTreeMap<EvidenceId, Held>,
     height: Height,
-    /// Blocks after which a proof is worthless.
-    age_blocks: u64,
 }
 
 impl Evidence {
     /// `height` is the last one dealt with.
     #[must_use]
-    pub const fn new(own_key: Option<PublicKey>, age_blocks: u64, height: Height) -> Self {
+    pub const fn new(own_key: Option<PublicKey>, height: Height) -> Self {
         Self {
             own_key,
             held: BTreeMap::new(),
             height,
-            age_blocks,
         }
     }
 
@@ -136,7 +135,11 @@ impl Evidence {
         match input {
             Input::Found(proof, source) => self.found(*proof, source),
             Input::Kept(id) => self.kept(id),
-            Input::Committed { height, events } => self.committed(height, &events),
+            Input::Committed {
+                height,
+                floor,
+                events,
+            } => self.committed(height, floor, &events),
         }
     }
 
@@ -182,7 +185,7 @@ impl Evidence {
         ]
     }
 
-    fn committed(&mut self, height: Height, events: &[Event]) -> Vec<Intent> {
+    fn committed(&mut self, height: Height, floor: Height, events: &[Event]) -> Vec<Intent> {
         if height <= self.height {
             return Vec::new();
         }
@@ -195,9 +198,8 @@ impl Evidence {
                 self.held.remove(evidence);
             }
         }
-        let age = self.age_blocks;
         self.held.retain(|id, held| {
-            let expired = held.proof.pair.height().plus(age) < height;
+            let expired = held.proof.pair.height() < floor;
             if expired {
                 intents.push(Intent::Done(*id));
             }

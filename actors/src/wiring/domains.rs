@@ -116,10 +116,9 @@ pub(super) fn execution(shared: &Shared) -> io::Result<ExecutionActor> {
 }
 
 pub(super) fn evidence(shared: &Shared) -> EvidenceActor {
-    let age = shared.first.state.params().evidence_age_blocks;
     let noted = shared.noted(actor_id::EVIDENCE);
     EvidenceActor {
-        workflow: Evidence::new(shared.consensus_key, age, noted),
+        workflow: Evidence::new(shared.consensus_key, noted),
         effects: EvidenceEffects {
             duties: shared.duties(),
             network: shared.bells.network.clone(),

@@ -323,3 +323,21 @@ fn the_block_limit_is_inclusive() {
     let tx = double_vote(&world, "mallory", Height(1));
     assert_eq!(world.refused(tx), TxError::EvidenceExpired);
 }
+
+/// Whoever holds a proof asks whether to go on: no later block may take one from below the floor, the
+/// next one still takes one from it.
+#[test]
+fn the_floor_is_where_evidence_expires() {
+    for (age_ms, expected) in [(1, 10), (20_000, 10), (30_000, 0)] {
+        let mut params = Params::local();
+        params.evidence_age_ms.0 = age_ms;
+        let mut world = World::with(params, &[("alice", 1_000), ("bob", 1_000)]);
+        assert_eq!(world.state.evidence_floor(), Height(0));
+        world.blocks(50);
+        let floor = world.state.evidence_floor();
+        assert_eq!(floor, Height(expected), "{age_ms} ms");
+        let head = world.state.head();
+        let expired = |at| world.state.evidence_expired(at, head.height, head.time_ms);
+        assert!((0..=50).all(|at| expired(Height(at)) == (Height(at) < floor)));
+    }
+}

@@ -88,7 +88,6 @@ impl Duties {
     pub(super) fn new(shared: &Shared, cx: &Cx<'_>, member: usize, files: &Files) -> Self {
         let consensus = cx.keys().public(Purpose::Consensus, member);
         let plan = shared.world.scene.hosts[member];
-        let age = shared.first.params().evidence_age_blocks;
         let start = Height::ZERO;
         Self {
             member,
@@ -98,7 +97,7 @@ impl Duties {
             escrow: Escrow::new(start),
             jobs: Jobs::new(Capacity::Slots(plan.slots), start),
             execution: Execution::new(shared.genesis.chain_id, start),
-            evidence: Evidence::new(Some(consensus), age, start),
+            evidence: Evidence::new(Some(consensus), start),
             marks: Marks::read(files.records(COMMITS)),
             pairs: Pairs::read(files.records(PAIRS)),
             later: BTreeMap::new(),
@@ -178,13 +177,12 @@ impl Ledger {
         let noted = Duties::noted(shared, cx);
         let own = state.session_holder(&duties.session.public());
         let consensus = cx.keys().public(Purpose::Consensus, duties.member);
-        let age = state.params().evidence_age_blocks;
         duties.staking = Staking::new(noted);
         duties.escrow = Escrow::new(noted);
         duties.jobs = Jobs::new(Capacity::Slots(duties.plan.slots), noted);
         duties.execution = Execution::new(state.chain_id(), noted);
         duties.execution.know(own);
-        duties.evidence = Evidence::new(Some(consensus), age, noted);
+        duties.evidence = Evidence::new(Some(consensus), noted);
         for bytes in duties.pairs.held() {
             if let Some((kind, first, second)) = pairs::from_disk(&bytes) {
                 self.hear_pair(shared, cx, (kind, &first, &second), evidence::Source::Disk);
@@ -193,7 +191,7 @@ impl Ledger {
         for (height, events) in std::mem::take(&mut self.duties.missed) {
             if height > noted {
                 self.duties.committed(&state, height, &events);
-                self.drive(shared, cx, told(height, &events));
+                self.drive(shared, cx, told(&state, height, &events));
             }
         }
         let open = own.map(|own| orders::seated_now(&state, own));
@@ -229,7 +227,7 @@ impl Ledger {
         }
         self.drive(shared, cx, mails);
         let mut mails = self.refreshed(&state);
-        mails.extend(told(height, events));
+        mails.extend(told(&state, height, events));
         self.drive(shared, cx, mails);
         self.reveal_early(shared, cx);
         if let Some(noted) = shared.noted.get_mut(cx.node()) {
@@ -355,7 +353,7 @@ impl Ledger {
 }
 
 /// A height, as three of the five hear it.
-fn told(height: Height, events: &[Event]) -> VecDeque<Mail> {
+fn told(state: &State, height: Height, events: &[Event]) -> VecDeque<Mail> {
     let (jobs, execution) = (of(events, Domain::Jobs), of(events, Domain::Execution));
     let evidence = of(events, Domain::Evidence);
     [
@@ -369,6 +367,7 @@ fn told(height: Height, events: &[Event]) -> VecDeque<Mail> {
         }),
         Mail::Evidence(evidence::Input::Committed {
             height,
+            floor: state.evidence_floor(),
             events: evidence,
         }),
     ]
