@@ -8,7 +8,9 @@ use protocol::signed::Signed;
 use protocol::units::{Height, Round};
 use protocol::vote::{Vote, VoteKind};
 
-use super::workflow::{Evidence, GOSSIP_BLOCKS, Input, Intent, PAIRS_MAX, Proof, Source};
+use super::workflow::{
+    Evidence, GOSSIP_BLOCKS, Input, Intent, PAIRS_MAX, PAIRS_PER_VALIDATOR, Proof, Source,
+};
 
 fn proof(seed: u8, height: u64) -> Proof {
     let chain = ChainId::of_genesis(b"evidence");
@@ -60,10 +62,14 @@ fn height_above(
 }
 
 fn accepted(evidence: EvidenceId) -> Event {
+    accepted_of(evidence, ValidatorId::ZERO)
+}
+
+fn accepted_of(evidence: EvidenceId, validator: ValidatorId) -> Event {
     Event::EvidenceAccepted {
         evidence,
         kind: EvidenceKind::DoubleVote,
-        validator: ValidatorId::ZERO,
+        validator,
         reporter: Default::default(),
     }
 }
@@ -159,10 +165,45 @@ fn a_proof_against_ourselves_means_a_twin() {
 #[test]
 fn a_flood_of_pairs_is_bounded() {
     let mut evidence = evidence();
-    for height in 0..u64::try_from(PAIRS_MAX).unwrap() + 5 {
-        found(&mut evidence, &proof(2, 100 + height), Source::Gossip);
+    for number in 0..u64::try_from(PAIRS_MAX).unwrap() + 5 {
+        let validator = ValidatorId(sha256(&number.to_be_bytes()));
+        let proof = Proof {
+            validator,
+            ..proof(2, 100)
+        };
+        found(&mut evidence, &proof, Source::Gossip);
     }
     assert_eq!(evidence.open(), PAIRS_MAX);
+}
+
+/// Goal: one liar cannot buy impunity for another. Method: it signs more contradictions than the pool
+/// holds; the other's single one must still be kept and reported.
+#[test]
+fn a_liar_that_signs_hundreds_shields_no_accomplice() {
+    let mut evidence = evidence();
+    for height in 0..u64::try_from(PAIRS_MAX).unwrap() {
+        found(&mut evidence, &proof(2, 100 + height), Source::Gossip);
+    }
+    assert_eq!(evidence.open(), PAIRS_PER_VALIDATOR);
+    let accomplice = proof(3, 100);
+    let kept = found(&mut evidence, &accomplice, Source::Gossip);
+    assert!(kept.contains(&Intent::Keep(accomplice.id(), accomplice.clone())));
+}
+
+/// The chain punishes a validator once; what else there is against it would be reported in vain, every
+/// height until it is too old.
+#[test]
+fn a_punished_validator_is_not_reported_again() {
+    let (mut evidence, first, second) = (evidence(), proof(2, 9), proof(2, 10));
+    for proof in [&first, &second] {
+        found(&mut evidence, proof, Source::Seen);
+        evidence.step(Input::Kept(proof.id()));
+    }
+    let events = vec![accepted_of(first.id(), first.validator)];
+    let intents = height(&mut evidence, 11, events);
+    assert!(intents.contains(&Intent::Done(second.id())));
+    assert!(!intents.contains(&Intent::Submit(second)));
+    assert_eq!(evidence.open(), 0);
 }
 
 /// Storage refuses what finds its queue full, and answers nothing then.

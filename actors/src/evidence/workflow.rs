@@ -20,16 +20,23 @@
 
 use std::collections::BTreeMap;
 
+use ledger::State;
+use ledger::staking::Exit;
 use protocol::digest::{EvidenceId, ValidatorId};
 use protocol::events::Event;
 use protocol::evidence::{ContradictingPair, evidence_id};
 use protocol::keys::PublicKey;
+use protocol::limits::VALIDATORS_MAX;
 use protocol::units::Height;
 
 /// A pair not yet punished is told to peers again after so many heights.
 pub const GOSSIP_BLOCKS: u64 = 5;
-/// Pairs held at once. One validator has few offences before it is out.
-pub const PAIRS_MAX: usize = 256;
+/// Pairs held at once.
+pub const PAIRS_MAX: usize = 512;
+/// Pairs held of one validator. One puts it out for good; a liar that signs hundreds must not fill the
+/// pool, or nobody would be left to report its accomplices.
+pub const PAIRS_PER_VALIDATOR: usize = 2;
+const _: () = assert!(PAIRS_MAX >= PAIRS_PER_VALIDATOR * VALIDATORS_MAX);
 
 /// A pair whose two signatures were checked, with the validator it proves guilty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +137,19 @@ impl Evidence {
         self.held.len()
     }
 
+    /// Whether the chain takes no proof of this any more: it has this one, or one that put the validator
+    /// out. A proof against our own key says that somebody else has it, whatever the chain knows.
+    #[must_use]
+    pub fn is_moot(&self, state: &State, proof: &Proof) -> bool {
+        let row = state.validators.get(&proof.validator);
+        let is_out = row.is_some_and(|row| matches!(row.exit, Some(Exit::Tombstoned(_))));
+        state.evidence.contains(&proof.id()) || (is_out && !self.is_own(proof))
+    }
+
+    fn is_own(&self, proof: &Proof) -> bool {
+        self.own_key == Some(proof.pair.signer())
+    }
+
     /// One step.
     pub fn step(&mut self, input: Input) -> Vec<Intent> {
         match input {
@@ -144,11 +164,14 @@ impl Evidence {
     }
 
     fn found(&mut self, proof: Proof, source: Source) -> Vec<Intent> {
-        if self.own_key == Some(proof.pair.signer()) {
+        if self.is_own(&proof) {
             return vec![Intent::OwnKey(proof)];
         }
         let id = proof.id();
-        if self.held.contains_key(&id) || self.held.len() >= PAIRS_MAX {
+        let others = self.held.values().map(|held| held.proof.validator);
+        let of_same = others.filter(|other| *other == proof.validator).count();
+        let is_full = self.held.len() >= PAIRS_MAX || of_same >= PAIRS_PER_VALIDATOR;
+        if self.held.contains_key(&id) || is_full {
             return Vec::new();
         }
         let kept = source == Source::Disk;
@@ -192,10 +215,16 @@ impl Evidence {
         self.height = height;
         let mut intents = Vec::new();
         for event in events {
-            if let Event::EvidenceAccepted { evidence, .. } = event {
+            if let Event::EvidenceAccepted {
+                evidence,
+                validator,
+                ..
+            } = event
+            {
                 intents.push(Intent::Audit("evidence_punished", *evidence));
                 intents.push(Intent::Done(*evidence));
                 self.held.remove(evidence);
+                intents.extend(self.drop_moot(validator));
             }
         }
         self.held.retain(|id, held| {
@@ -222,5 +251,18 @@ impl Evidence {
         }
         intents.push(Intent::Note(height));
         intents
+    }
+
+    /// A validator is out for ever: the chain takes no other proof against it.
+    fn drop_moot(&mut self, validator: &ValidatorId) -> Vec<Intent> {
+        let of_it = |held: &Held| held.proof.validator == *validator;
+        let moot: Vec<EvidenceId> = self
+            .held
+            .iter()
+            .filter(|(_, held)| of_it(held))
+            .map(|(id, _)| *id)
+            .collect();
+        self.held.retain(|_, held| !of_it(held));
+        moot.into_iter().map(Intent::Done).collect()
     }
 }

@@ -282,7 +282,7 @@ impl Ledger {
             return;
         };
         self.accused.insert(proof.pair.signer());
-        if !state.evidence.contains(&proof.id()) {
+        if !self.duties.evidence.is_moot(state, &proof) {
             let found = evidence::Input::Found(Box::new(proof), source);
             self.drive(shared, cx, [Mail::Evidence(found)].into());
         }
