@@ -19,6 +19,8 @@
     )
 )]
 
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
@@ -32,6 +34,7 @@ use protocol::units::{Amount, Height};
 
 use crate::mempool::cart::{Candidate, Cart};
 pub use crate::mempool::refusal::PoolRefusal;
+use room::Paid;
 
 /// Transactions of one signer.
 pub const SIGNER_TXS_MAX: usize = 64;
@@ -90,6 +93,7 @@ pub struct Pool {
     places: BTreeMap<Place, TxId>,
     wallets: BTreeMap<Address, Wallet>,
     sessions: BTreeMap<PublicKey, usize>,
+    paid: Paid,
     bytes: usize,
     arrivals: u64,
 }
@@ -111,6 +115,7 @@ impl Pool {
             places: BTreeMap::new(),
             wallets: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            paid: Paid::default(),
             bytes: 0,
             arrivals: 0,
         }
@@ -176,16 +181,17 @@ impl Pool {
                 None
             }
         };
-        if replaced.is_none() {
-            self.check_room(entry.bytes)?;
-        }
-        if let Some(replaced) = replaced {
-            self.remove(&replaced);
-        }
+        let gone = match (replaced, entry.place) {
+            (Some(replaced), _) => [replaced].into(),
+            (None, Place::Wallet { .. }) => self.victims(&entry, view.nonce)?,
+            (None, _) => self.check_room(entry.bytes).map(|()| BTreeSet::new())?,
+        };
+        gone.iter().for_each(|id| self.remove(id));
         if let Place::Wallet { account, .. } = entry.place {
             self.wallets.entry(account).or_default().next = view.nonce;
         }
         self.link(id, entry);
+        self.trim_gaps(id);
         Ok(id)
     }
 
@@ -198,6 +204,7 @@ impl Pool {
         self.places.remove(&entry.place);
         match entry.place {
             Place::Wallet { account, nonce } => {
+                self.paid.remove(&entry);
                 if let Some(wallet) = self.wallets.get_mut(&account) {
                     wallet.waiting.remove(&nonce);
                     wallet.spend = wallet.spend.saturating_sub(entry.spend);
@@ -205,6 +212,7 @@ impl Pool {
                         self.wallets.remove(&account);
                     }
                 }
+                self.note_gaps(&account, nonce);
             }
             Place::Seat { signer, .. } | Place::Evidence { signer, .. } => {
                 if let Some(count) = self.sessions.get_mut(&signer) {
@@ -381,18 +389,13 @@ impl Pool {
         }
     }
 
-    fn check_room(&self, bytes: usize) -> Result<(), PoolRefusal> {
-        let full =
-            self.entries.len() >= POOL_TXS_MAX || self.bytes.saturating_add(bytes) > POOL_BYTES_MAX;
-        if full { Err(PoolRefusal::Full) } else { Ok(()) }
-    }
-
     fn link(&mut self, id: TxId, entry: Entry) {
         self.arrivals = self.arrivals.saturating_add(1);
         self.bytes = self.bytes.saturating_add(entry.bytes);
         self.places.insert(entry.place, id);
         match entry.place {
             Place::Wallet { account, nonce } => {
+                self.paid.insert(id, &entry);
                 let wallet = self.wallets.entry(account).or_default();
                 wallet.waiting.insert(nonce, id);
                 wallet.spend = wallet.spend.saturating_add(entry.spend);

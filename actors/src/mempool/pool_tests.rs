@@ -267,3 +267,83 @@ fn a_new_height_drops_what_expired_or_was_overtaken() {
     pool.advance(Height(21), |_| AccountView { nonce: 2, ..RICH });
     assert!(pool.is_empty() && pool.bytes == 0 && pool.sessions.is_empty());
 }
+
+/// A pool in which so many transactions that pay find room.
+fn small(txs: usize) -> Pool {
+    let mut pool = Pool::new(chain());
+    pool.paid.share.txs = txs;
+    pool
+}
+
+/// Goal: nobody keeps seats and evidence out, whatever is paid. Method: all that pays has come.
+#[test]
+fn what_is_free_finds_room_beside_what_pays() {
+    let share = Pool::new(chain()).paid.share;
+    assert!(share.txs < POOL_TXS_MAX && share.bytes < POOL_BYTES_MAX);
+    let mut pool = small(4);
+    for nonce in 0..4 {
+        pool.insert(transfer(1, nonce, 700), RICH, NEXT).unwrap();
+    }
+    let refused = pool.insert(transfer(1, 4, 9_000), RICH, NEXT);
+    assert_eq!(refused, Err(PoolRefusal::Full), "its own stand before it");
+    pool.insert(decline(2, 0), RICH, NEXT).unwrap();
+    pool.insert(evidence(3, 10), RICH, NEXT).unwrap();
+}
+
+#[test]
+fn who_pays_a_tenth_more_drives_out_who_pays_least() {
+    let mut pool = small(3);
+    for (seed, fee) in [(1, 2_000), (2, 1_000), (3, 1_000)] {
+        pool.insert(transfer(seed, 0, fee), RICH, NEXT).unwrap();
+    }
+    let refused = pool.insert(transfer(4, 0, 1_099), RICH, NEXT);
+    assert_eq!(refused, Err(PoolRefusal::Full));
+    assert_eq!(pool.len(), 3, "a refusal changes nothing");
+    pool.insert(transfer(4, 0, 1_100), RICH, NEXT).unwrap();
+    assert_eq!(fees(&pool, 1 << 20), [2_000, 1_100, 1_000]);
+    assert!(
+        pool.contains(&transfer(2, 0, 1_000).tx_id(&chain())),
+        "the later of two goes"
+    );
+}
+
+/// Goal: promises that nobody can collect keep nobody out. Method: high fees at nonces whose
+/// predecessors never come fill the pool; a transaction that can be included pays little.
+#[test]
+fn what_cannot_be_included_goes_first() {
+    let mut pool = small(3);
+    for seed in 1..4 {
+        pool.insert(transfer(seed, 1, 50_000), RICH, NEXT).unwrap();
+    }
+    pool.insert(transfer(4, 0, 700), RICH, NEXT).unwrap();
+    assert_eq!((pool.len(), fees(&pool, 1 << 20)), (3, vec![700]));
+    for seed in 5..7 {
+        pool.insert(transfer(seed, 0, 700), RICH, NEXT).unwrap();
+    }
+    let promise = pool.insert(transfer(7, 1, 50_000), RICH, NEXT);
+    assert_eq!(promise, Err(PoolRefusal::Full), "it drives nobody out");
+}
+
+#[test]
+fn out_of_order_is_borne_for_a_while() {
+    let mut pool = Pool::new(chain());
+    pool.paid.share.gapped = 2;
+    pool.insert(transfer(1, 1, 700), RICH, NEXT).unwrap();
+    pool.insert(transfer(1, 0, 700), RICH, NEXT).unwrap();
+    for seed in 2..5 {
+        pool.insert(transfer(seed, 1, 700), RICH, NEXT).unwrap();
+    }
+    assert!(
+        !pool.contains(&transfer(2, 1, 700).tx_id(&chain())),
+        "the oldest gap"
+    );
+    assert_eq!(
+        fees(&pool, 1 << 20).len(),
+        2,
+        "what the gap was filled of stays"
+    );
+    // Without its predecessor the second cannot be included either, and it came first.
+    pool.remove(&transfer(1, 0, 700).tx_id(&chain()));
+    pool.insert(transfer(5, 1, 700), RICH, NEXT).unwrap();
+    assert!(!pool.contains(&transfer(1, 1, 700).tx_id(&chain())));
+}
