@@ -33,23 +33,17 @@ struct Room {
 }
 
 impl Room {
-    /// Takes the bytes if they fit.
-    fn take(&mut self, tx: &Verified<Tx>) -> bool {
+    /// What is left beside this one, if it fits.
+    fn beside(&self, tx: &Verified<Tx>) -> Option<Self> {
         let len = tx.byte_len();
         let evidence = match Class::of(&tx.message().body) {
             Class::Evidence => self.evidence.checked_sub(len),
             _ => Some(self.evidence),
         };
-        match (
-            self.bytes.checked_sub(len.saturating_add(LENGTH_BYTES)),
-            evidence,
-        ) {
-            (Some(bytes), Some(evidence)) => {
-                *self = Self { bytes, evidence };
-                true
-            }
-            _ => false,
-        }
+        Some(Self {
+            bytes: self.bytes.checked_sub(len.saturating_add(LENGTH_BYTES))?,
+            evidence: evidence?,
+        })
     }
 }
 
@@ -133,16 +127,17 @@ fn consider(
     place: usize,
     tx: &Verified<Tx>,
 ) -> bool {
+    // Asked first: a full block tries no more transactions.
+    let Some(left) = room.beside(tx) else {
+        return false;
+    };
     let mark = work.mark();
     match execute(work, tx, NonceRule::Next) {
         Ok(outcome) => match outcome.refused {
-            None if room.take(tx) => {
+            None => {
+                *room = left;
                 selection.taken.push(place);
                 true
-            }
-            None => {
-                work.return_to(mark);
-                false
             }
             Some(error) => {
                 work.return_to(mark);

@@ -13,11 +13,9 @@ use std::time::Duration;
 use consensus::{Effect, Halt, Input, Judgement, Machine, Peer, WalSeq, Window};
 use ledger::BlockInvalid;
 use net::{ConsensusEvent, Offence, PeerId};
-use protocol::block::HEADER_BYTES;
 use protocol::codec::encode;
 use protocol::digest::{BlockId, ChainId, TxId, ValidatorId};
 use protocol::keys::{PublicKey, SecretKey};
-use protocol::limits::BLOCK_BYTES_MAX;
 use protocol::signed::Verified;
 use protocol::tx::Tx;
 use protocol::units::{Height, Round};
@@ -28,7 +26,7 @@ use storage::journal::Durability;
 use storage::request::JournalError;
 use tokio::sync::watch;
 
-use crate::agreement::blocks::{Bench, Refusal, Tried};
+use crate::agreement::blocks::{Bench, OFFERED_BYTES_MAX, Refusal, Tried};
 use crate::agreement::boot;
 use crate::agreement::heard::{self, Heard};
 use crate::agreement::metrics::ConsensusMetrics;
@@ -119,11 +117,10 @@ impl ConsensusActor {
             match effect {
                 Effect::FetchBody { id, peer } => self.fetch_body(id, &peer),
                 Effect::Build { height, round } => {
-                    let bytes_max = BLOCK_BYTES_MAX - HEADER_BYTES;
                     self.parts.mempool.tell(MempoolMail::Take {
                         height,
                         round,
-                        bytes_max,
+                        bytes_max: OFFERED_BYTES_MAX,
                     });
                 }
                 Effect::Judge { height, id, block } => {

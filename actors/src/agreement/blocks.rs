@@ -20,6 +20,11 @@ use crate::verified::VerifiedTxs;
 /// Outcomes kept for one height: as many as the machine keeps blocks.
 const OUTCOMES_MAX: usize = 8;
 
+/// Bytes of transactions that are looked at for one block. Each applies by itself, but not always beside
+/// the others: with no more than a block's worth, a few accounts that promise the same money many times
+/// would keep out, for nothing, whatever comes after them.
+pub const OFFERED_BYTES_MAX: usize = 4 * (BLOCK_BYTES_MAX - HEADER_BYTES);
+
 /// Why a block is not voted for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {

@@ -5,6 +5,7 @@ mod catalogue;
 mod cluster;
 mod commits;
 mod double_vote;
+mod crowded;
 mod fake;
 mod full_blocks;
 mod joined;

@@ -31,17 +31,16 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use actors::agreement::blocks::{Bench, Refusal};
+use actors::agreement::blocks::{Bench, OFFERED_BYTES_MAX, Refusal};
 use actors::mempool::Admission;
 use actors::mempool::gate::{Gate, Offered, Source};
 use consensus::Judgement;
 use ledger::staking::Exit;
 use ledger::{Applied, BlockInvalid};
-use protocol::block::{Block, HEADER_BYTES};
+use protocol::block::Block;
 use protocol::digest::{ChainId, Digest, TxId, ValidatorId};
 use protocol::evidence::ContradictingPair;
 use protocol::keys::PublicKey;
-use protocol::limits::BLOCK_BYTES_MAX;
 use protocol::signed::Verified;
 use protocol::tx::Tx;
 use protocol::units::{Height, Round, TimeMs};
@@ -195,7 +194,7 @@ impl App for Ledger {
     }
 
     fn build(&mut self, shared: &mut Shared, cx: &mut Cx<'_>, _: Height, _: Round) -> Block {
-        let pool = self.gate.pool().select(BLOCK_BYTES_MAX - HEADER_BYTES);
+        let pool = self.gate.pool().select(OFFERED_BYTES_MAX);
         let clock = TimeMs(cx.local_time_ms());
         let built = self.bench.build(self.own, clock, &pool);
         self.gate.forget(&built.dropped);
