@@ -5,9 +5,8 @@ use prometheus::{IntCounterVec, Opts, Registry};
 use protocol::digest::Address;
 use protocol::events::Event;
 use protocol::keys::PublicKey;
-use storage::handle::StorageHandle;
 
-use crate::audit::{AuditTrail, actor_id, note};
+use crate::audit::{AuditTrail, actor_id};
 use crate::catalogue::DomainEvents;
 use crate::escrow::workflow::Intent;
 use crate::snapshot::Snapshot;
@@ -44,7 +43,6 @@ impl EscrowMetrics {
 #[derive(Debug)]
 pub(crate) struct EscrowEffects {
     pub(crate) consensus_key: Option<PublicKey>,
-    pub(crate) storage: StorageHandle,
     pub(crate) audit: AuditTrail,
     pub(crate) metrics: EscrowMetrics,
 }
@@ -77,7 +75,7 @@ impl EscrowEffects {
             Intent::Receipt { action, job, body } => {
                 self.audit.record("escrow", action, job.to_string(), body);
             }
-            Intent::Note(height) => note(&self.storage, actor_id::ESCROW, height),
+            Intent::Note(height) => self.audit.note(actor_id::ESCROW, height),
         }
     }
 }

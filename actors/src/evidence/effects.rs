@@ -9,7 +9,7 @@ use protocol::signed::Signed;
 use protocol::units::Height;
 use protocol::vote::Pair;
 
-use crate::audit::{AuditTrail, actor_id, note};
+use crate::audit::{AuditTrail, actor_id};
 use crate::catalogue::{EvidenceMail, NetworkMail};
 use crate::duties::Duties;
 use crate::evidence::pairs;
@@ -146,7 +146,7 @@ impl EvidenceEffects {
                     .record("evidence", action, id.to_string(), Digest::ZERO);
             }
             Intent::OwnKey(proof) => self.own_key(&proof),
-            Intent::Note(height) => note(&self.duties.storage, actor_id::EVIDENCE, height),
+            Intent::Note(height) => self.audit.note(actor_id::EVIDENCE, height),
         }
     }
 

@@ -5,10 +5,9 @@ use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use protocol::digest::ValidatorId;
 use protocol::keys::PublicKey;
-use storage::handle::StorageHandle;
 use tokio::sync::watch;
 
-use crate::audit::{AuditTrail, actor_id, note};
+use crate::audit::{AuditTrail, actor_id};
 use crate::snapshot::Snapshot;
 use crate::staking::workflow::{Facts, Intent};
 
@@ -78,7 +77,6 @@ pub(crate) struct StakingEffects {
     pub(crate) consensus_key: Option<PublicKey>,
     pub(crate) net: NetHandle,
     pub(crate) standing: watch::Sender<Facts>,
-    pub(crate) storage: StorageHandle,
     pub(crate) audit: AuditTrail,
     pub(crate) metrics: StakingMetrics,
 }
@@ -115,7 +113,7 @@ impl StakingEffects {
                     .with_label_values(&[offence.name()])
                     .inc_by(amount.0);
             }
-            Intent::Note(height) => note(&self.storage, actor_id::STAKING, height),
+            Intent::Note(height) => self.audit.note(actor_id::STAKING, height),
         }
     }
 

@@ -34,7 +34,6 @@ pub(super) fn staking(shared: &Shared, standing: watch::Sender<Facts>) -> Stakin
             consensus_key: shared.consensus_key,
             net: shared.net.clone(),
             standing,
-            storage: shared.storage.clone(),
             audit: shared.audit.clone(),
             metrics: shared.metrics.staking.clone(),
         },
@@ -48,7 +47,6 @@ pub(super) fn escrow(shared: &Shared) -> EscrowActor {
         workflow: Escrow::new(shared.noted(actor_id::ESCROW)),
         effects: EscrowEffects {
             consensus_key: shared.consensus_key,
-            storage: shared.storage.clone(),
             audit: shared.audit.clone(),
             metrics: shared.metrics.escrow.clone(),
         },

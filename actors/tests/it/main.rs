@@ -1,11 +1,12 @@
 //! Four whole nodes in one process: real stores, real network on loopback, real machine and ledger.
 //! Only the engine that runs models is a stand-in, for the sandbox has tests of its own.
 
+mod audit_burst;
 mod catalogue;
 mod cluster;
 mod commits;
-mod double_vote;
 mod crowded;
+mod double_vote;
 mod fake;
 mod full_blocks;
 mod joined;
