@@ -96,6 +96,7 @@ pub(crate) struct Engine {
     peers: Peers,
     book: Book,
     bans: BanTable,
+    /// Hosts of banned peers, as `ip_guard` names them; none of exempt addresses.
     ban_ips: HashMap<PeerId, IpAddr>,
     ladder: Ladder,
     slots: Slots,

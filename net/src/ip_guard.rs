@@ -115,7 +115,7 @@ impl IpGuard {
         }
     }
 
-    /// Addresses from which nobody may come, replacing the last such list.
+    /// Hosts, as [`host_of`] names them, from which nobody may come; replaces the last such list.
     pub(crate) fn set_banned(&mut self, banned: HashSet<IpAddr>) {
         self.banned = banned;
     }
@@ -163,13 +163,17 @@ impl IpGuard {
 
 /// An address's IP and carrier. IPv6 hosts own a /64, so that is their address here.
 fn key(address: &Multiaddr) -> Option<Key> {
-    let ip = ip_of(address)?;
-    let ip = match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => mask_v6(ip, 64),
-    };
+    let ip = host_of(ip_of(address)?);
     let udp = address.iter().any(|part| matches!(part, Protocol::Udp(_)));
     Some((ip, if udp { Carrier::Udp } else { Carrier::Tcp }))
+}
+
+/// What stands for whoever has this IP: an IPv6 host owns its whole /64.
+pub(crate) fn host_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => mask_v6(ip, 64),
+    }
 }
 
 /// The IP of an address, if it has one.
@@ -210,7 +214,8 @@ impl NetworkBehaviour for IpGuard {
         let Some(address) = key(remote) else {
             return Ok(());
         };
-        if self.exempt.contains(&address.0) {
+        // One address of a host, not all that are counted with it.
+        if ip_of(remote).is_some_and(|ip| self.exempt.contains(&ip)) {
             return Ok(());
         }
         self.admit(address).map_err(ConnectionDenied::new)?;
@@ -370,5 +375,21 @@ mod tests {
             knock(&mut guard, 60, "/ip4/10.0.0.9/tcp/5"),
             Err(IpRefused::Banned)
         );
+    }
+
+    #[test]
+    fn exempt_and_banned_ipv6_addresses() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let exempt = HashSet::from([ip("::1")]);
+        let mut guard = IpGuard::new(IpGuardLimits::default(), exempt, &Clock::manual());
+        for id in 0..50 {
+            assert_eq!(enter(&mut guard, id, "/ip6/::1/tcp/5"), Ok(()));
+        }
+        guard.set_banned(HashSet::from([host_of(ip("2001:db8::bad:cafe"))]));
+        for from in ["2001:db8::bad:cafe", "2001:db8::5"] {
+            let knocked = knock(&mut guard, 60, &format!("/ip6/{from}/tcp/5"));
+            assert_eq!(knocked, Err(IpRefused::Banned), "{from}");
+        }
+        assert_eq!(knock(&mut guard, 61, "/ip6/2001:db8:0:1::5/tcp/5"), Ok(()));
     }
 }

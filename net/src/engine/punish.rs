@@ -5,7 +5,7 @@ use std::time::Duration;
 use libp2p::PeerId;
 
 use super::Engine;
-use crate::ip_guard::ip_of;
+use crate::ip_guard::{host_of, ip_of};
 use crate::ladder::{Offence, Step};
 use crate::metrics::INBOUND;
 use crate::tap::TapDrop;
@@ -101,9 +101,10 @@ impl Engine {
             .peers
             .get(&peer)
             .and_then(|peer| peer.connections.first())
-            .and_then(|connection| ip_of(&connection.address));
+            .and_then(|connection| ip_of(&connection.address))
+            .filter(|ip| !self.config.ip_exempt.contains(ip));
         if let Some(ip) = ip {
-            self.ban_ips.insert(peer, ip);
+            self.ban_ips.insert(peer, host_of(ip));
         }
         // Closes the peer's connections and refuses new ones both ways.
         self.swarm.behaviour_mut().blocked.block_peer(peer);
@@ -150,7 +151,7 @@ impl Engine {
         for ip in self.ban_ips.values() {
             *counts.entry(*ip).or_insert(0usize) += 1;
         }
-        counts.retain(|ip, count| *count >= 3 && !self.config.ip_exempt.contains(ip));
+        counts.retain(|_, count| *count >= 3);
         self.swarm
             .behaviour_mut()
             .ip_guard
