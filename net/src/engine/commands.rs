@@ -41,10 +41,7 @@ impl Engine {
             }
             High::Report { peer, offence } => self.punish(peer, offence, 1),
             High::Ban(peer) => self.ban_by_operator(peer),
-            High::Unban(peer) => {
-                self.bans_changed |= self.bans.lift(&peer);
-                self.swarm.behaviour_mut().blocked.unblock_peer(peer);
-            }
+            High::Unban(peer) => self.unban_by_operator(&peer),
             High::Shutdown => self.stopping = true,
         }
     }

@@ -94,6 +94,14 @@ impl Engine {
         self.enforce_ban(peer, "operator");
     }
 
+    /// The address of a peer whose ban is lifted counts against nobody any more either.
+    pub(super) fn unban_by_operator(&mut self, peer: &PeerId) {
+        self.bans_changed |= self.bans.lift(peer);
+        self.swarm.behaviour_mut().blocked.unblock_peer(*peer);
+        self.ban_ips.remove(peer);
+        self.refresh_ip_bans();
+    }
+
     fn enforce_ban(&mut self, peer: PeerId, reason: &str) {
         self.metrics.bans.with_label_values(&[reason]).inc();
         self.bans_changed = true;

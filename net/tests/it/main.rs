@@ -1,5 +1,6 @@
 //! The network over real sockets on loopback.
 
+mod address_bans;
 mod ban_survives_restart;
 mod both_dial;
 mod bulk;
