@@ -1,7 +1,7 @@
 //! Peer memory as two JSON files, replaced atomically.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -69,9 +69,19 @@ impl JsonMemory {
         let path = self.directory.join(name);
         let fresh = self.directory.join(format!("{name}.new"));
         let bytes = serde_json::to_vec(rows)?;
-        fs::write(&fresh, bytes).map_err(|error| named(&fresh, &error))?;
-        fs::rename(&fresh, &path).map_err(|error| named(&path, &error))
+        write_durably(&fresh, &bytes).map_err(|error| named(&fresh, &error))?;
+        fs::rename(&fresh, &path).map_err(|error| named(&path, &error))?;
+        let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| named(&self.directory, &error))
     }
+}
+
+/// On disk before it gets its name: a file that a power cut left empty would keep the node from
+/// starting.
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
