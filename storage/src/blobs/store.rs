@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use protocol::digest::{Digest, sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::files::{Unfinished, open_dir, path_of};
 use super::{BLOB_BYTES_MAX, BlobError, CHUNK_BYTES, names};
@@ -210,16 +211,39 @@ impl BlobStore {
         }
     }
 
-    /// Hashes a blob piece by piece and remembers its chunks' hashes.
+    /// Hashes a blob piece by piece and remembers its chunks' hashes: strangers ask for chunks, and must
+    /// not be able to ask for half a gigabyte of memory.
     fn verify(&mut self, key: &Digest) -> Result<(), BlobError> {
+        let (whole, chunks) = self.hash_pieces(key)?;
         // A manifest is named by its root and short; everything else by its SHA-256.
-        let bytes = self.get(key)?;
-        let chunks = bytes.chunks(CHUNK_BYTES).map(sha256).collect();
+        if whole != *key && chunks.len() > 1 {
+            return Err(self.discard(key));
+        }
+        if whole != *key {
+            self.get(key)?;
+        }
         if self.verified.len() >= VERIFIED_MAX {
             self.verified.pop_first();
         }
         self.verified.insert(*key, chunks);
         Ok(())
+    }
+
+    /// The hash of the whole, and those of its chunks.
+    fn hash_pieces(&mut self, key: &Digest) -> Result<(Digest, Vec<Digest>), BlobError> {
+        let mut file = self.file(key)?;
+        let (mut whole, mut chunks) = (Sha256::new(), Vec::new());
+        let mut piece = Vec::with_capacity(CHUNK_BYTES);
+        loop {
+            piece.clear();
+            let mut next = (&mut file).take(CHUNK_BYTES as u64);
+            next.read_to_end(&mut piece).map_err(io_error("read"))?;
+            if piece.is_empty() {
+                return Ok((Digest(whole.finalize().into()), chunks));
+            }
+            whole.update(&piece);
+            chunks.push(sha256(&piece));
+        }
     }
 
     /// Deletes a damaged blob and says so.
