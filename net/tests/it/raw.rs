@@ -1,7 +1,6 @@
 //! A peer of our own making: speaks the transport and one request protocol, and says what it likes.
 
 use std::io;
-use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
