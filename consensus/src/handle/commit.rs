@@ -81,9 +81,7 @@ impl Machine {
             };
             return self.host.sync.keep(current, answer);
         }
-        self.host
-            .timers
-            .cancel(TimerKind::Sync, Round::ZERO, &mut self.host.out);
+        // Whoever else is being asked keeps its timer: this answer may be worth nothing.
         self.on_commit_certificate(&peer, &certificate, Some(block));
     }
 

@@ -12,6 +12,7 @@ mod floods;
 mod floors;
 mod followers;
 mod heights;
+mod late_answers;
 mod locked;
 mod node;
 mod properties;

@@ -87,12 +87,14 @@ fn real_signatures_hold() {
 /// Goal: what broke an oracle once does not again: (seed, validators, profile, heights).
 #[test]
 fn seeds_that_once_failed() {
-    let failed: [(u64, usize, Profile); 3] = [
+    let failed: [(u64, usize, Profile); 4] = [
         // Only one node had the last block, was no validator any more, and told nobody its tip.
         (18_291, 4, Profile::Mixed),
         (9_278, 4, Profile::Mixed),
         // A log and a sign-state damaged together, which no single-fault design survives, were drawn.
         (485, 4, Profile::Mixed),
+        // A node stayed one height behind for ever and asked nobody, among hostile validators.
+        (8_103_121, 11, Profile::Mixed),
     ];
     for (seed, nodes, profile) in failed {
         let heights = 5;
