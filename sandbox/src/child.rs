@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! prepare   wait for maps -> identity -> parent death -> session, name, priority -> empty root
-//!           -> NO_NEW_PRIVS, MDWE, bounding set             all of it before a job is known
-//! become    scratch -> rlimits -> Landlock -> no capabilities -> descriptors -> init -> seccomp
+//!           -> NO_NEW_PRIVS, MDWE, bounding set -> init     all of it before a job is known
+//! become    scratch -> rlimits -> Landlock -> no capabilities -> descriptors -> seccomp
 //!           -> execveat
 //! ```
 #![allow(unsafe_code)]
@@ -143,6 +143,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) layers: Layers,
     /// Whether the root is the one for tools.
     pub(crate) tools: bool,
+    /// Filter of pid 1, if the program runs under init.
+    pub(crate) init: Option<&'a [sock_filter]>,
     /// Child's end of the status socket, and the launcher's, to be closed here.
     pub(crate) status: RawFd,
     pub(crate) launcher_end: RawFd,
@@ -233,7 +235,8 @@ impl Drop for Ends {
     }
 }
 
-/// The steps that need to know nothing about the job. Runs in the new process only.
+/// The steps that need to know nothing about the job. Runs in the new process only, and goes on in
+/// its child if there is an init.
 pub(crate) fn prepare(origin: &Origin<'_>) {
     wait_for_maps(origin);
     if origin.layers.namespaces {
@@ -249,6 +252,10 @@ pub(crate) fn prepare(origin: &Origin<'_>) {
     privilege::no_gain(origin);
     privilege::bounding_set(origin);
     mark(origin, Stage::Capabilities);
+    if let Some(filter) = origin.init {
+        init::split(filter, origin.status);
+        mark(origin, Stage::Init);
+    }
 }
 
 /// Becomes the job. Does not return.
@@ -265,10 +272,6 @@ pub(crate) fn become_job(origin: &Origin<'_>, plan: &Plan<'_>) -> ! {
     mark(origin, Stage::Landlock);
     let (program, status) = descriptors(origin, plan);
     mark(origin, Stage::Descriptors);
-    if let Some(filter) = plan.init {
-        init::split(filter, status);
-        mark(origin, Stage::Init);
-    }
     if origin.layers.seccomp {
         install_filter(plan.filter, status);
         mark(origin, Stage::Seccomp);

@@ -143,11 +143,18 @@ impl Launcher {
         self.attend(&mut running)?;
         let used = running.deadline.is_some();
         let ended = self.bury(&running)?;
-        let killed = ended
-            .siginfo
-            .is_some_and(|(code, _)| code != libc::CLD_EXITED);
+        // Below an init, what became of the one that listened is known only if init could say so.
+        let killed = match (shape.init, ended.init_status, ended.siginfo) {
+            (true, status, _) => !status.is_some_and(|status| libc::WIFEXITED(status)),
+            (false, _, siginfo) => siginfo.is_some_and(|(code, _)| code != libc::CLD_EXITED),
+        };
         // One that never came to listen cannot have taken anything along.
-        let listened = self.steps.passed(Stage::Capabilities);
+        let last = if shape.init {
+            Stage::Init
+        } else {
+            Stage::Capabilities
+        };
+        let listened = self.steps.passed(last);
         if used {
             wire::send(self.socket.as_fd(), &Reply::Ended(Box::new(ended)), &[])
         } else if killed && listened {
@@ -159,9 +166,7 @@ impl Launcher {
 
     /// Runs one job to its end; only a broken socket is an error.
     fn job(&mut self, (start, mut fds): Job) -> Result<(), WireError> {
-        let shape = Shape {
-            scratch: start.scratch.is_some(),
-        };
+        let shape = Shape::of(start.profile, start.scratch.is_some());
         // Without one it is still the group of a spare that came to nothing.
         if start.bounding == Bounding::Entered && fds.len() == 5 + usize::from(start.inputs) {
             self.leaf = fds.pop();
@@ -222,6 +227,7 @@ impl Launcher {
         let origin = Origin {
             layers: self.layers,
             tools: shape.scratch,
+            init: shape.init.then_some(self.filters.init()),
             status: theirs.as_raw_fd(),
             launcher_end: ours.as_raw_fd(),
             steps: self.steps.reset(),

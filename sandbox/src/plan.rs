@@ -31,8 +31,6 @@ pub(crate) struct Plan<'a> {
     /// Where the program lies beneath the old root, if that is known.
     pub(crate) program_path: Option<&'a CStr>,
     pub(crate) filter: &'a [sock_filter],
-    /// Filter of pid 1, if the program runs under init.
-    pub(crate) init: Option<&'a [sock_filter]>,
 }
 
 /// Strings as the kernel wants them, with the memory behind them.

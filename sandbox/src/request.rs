@@ -11,7 +11,6 @@ use crate::child::{self, Origin, STATUS_FAILED, STATUS_TAKEN};
 use crate::landlock;
 use crate::plan::{self, Plan, Strings};
 use crate::seccomp::Compiled;
-use crate::spec::Profile;
 use crate::stage::Stage;
 use crate::sys;
 use crate::wire::{self, Request, Start};
@@ -88,7 +87,6 @@ fn steps(origin: &Origin<'_>, filters: &Compiled, (start, fds): Job) -> Result<N
         program: program.as_raw_fd(),
         program_path: program_path.as_deref(),
         filter: &filters.program,
-        init: (start.profile == Profile::Native).then_some(filters.init.as_slice()),
     };
     child::become_job(origin, &plan)
 }

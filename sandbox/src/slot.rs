@@ -19,7 +19,7 @@ use crate::error::{SpawnError, SpecError};
 use crate::layers::Layers;
 use crate::outcome::Outcome;
 use crate::report::{Report, Usage};
-use crate::spec::{Program, Spec};
+use crate::spec::{Profile, Program, Spec};
 use crate::supervise;
 use crate::sys;
 use crate::tier::{Degradation, Tier};
@@ -123,7 +123,7 @@ impl Slot {
             spare: None,
             buffer: Vec::new(),
         };
-        slot.prepare(Shape { scratch: false });
+        slot.prepare(Shape::of(Profile::Runner, false));
         Ok(slot)
     }
 
@@ -156,9 +156,13 @@ impl Slot {
         let shape = run.shape();
         let spare = self.spare.take();
         let spare = spare.filter(|_| launcher.spare_lives(&mut self.buffer));
-        if spare.is_some_and(|spare| spare != shape) {
-            wire::send(launcher.socket.as_fd(), &Request::Discard, &[]).ok();
-            self.group.abandon();
+        match spare {
+            Some(spare) if spare == shape => run.go_by_spare(),
+            Some(_) => {
+                wire::send(launcher.socket.as_fd(), &Request::Discard, &[]).ok();
+                self.group.abandon();
+            }
+            None => {}
         }
         let report = run.drive(
             &launcher.socket,

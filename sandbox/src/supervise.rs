@@ -39,6 +39,8 @@ pub(crate) struct Run {
     stdin: Feed,
     stdout: Capture,
     stderr: Capture,
+    /// Whether the job goes to a spare, whose loss may be the job's.
+    by_spare: bool,
     /// The job's ends of the streams, until they are sent.
     theirs: Vec<OwnedFd>,
     pidfd: Option<OwnedFd>,
@@ -80,6 +82,7 @@ impl Run {
             stdin,
             stdout,
             stderr,
+            by_spare: false,
             theirs: vec![stdin_end, stdout_end, stderr_end],
             pidfd: None,
             scratch: None,
@@ -94,9 +97,12 @@ impl Run {
 
     /// What a process made for this job beforehand has to be like.
     pub(crate) fn shape(&self) -> Shape {
-        Shape {
-            scratch: self.spec.scratch.is_some(),
-        }
+        Shape::of(self.spec.profile, self.spec.scratch.is_some())
+    }
+
+    /// Says that the job goes to a spare.
+    pub(crate) fn go_by_spare(&mut self) {
+        self.by_spare = true;
     }
 
     /// Whether the launcher must be replaced.
@@ -273,6 +279,8 @@ impl Run {
             Ok((Reply::Scratch, mut fds)) => self.scratch = fds.pop(),
             Ok((Reply::Ended(ended), _)) => self.ended = Some(*ended),
             Err(WireError::WouldBlock) => {}
+            // One that was discarded never saw the job, however it ended.
+            Ok((Reply::SpareLost, _)) if !self.by_spare => {}
             // The job may have died with the spare before anybody knew of it.
             Ok((Reply::SpareLost | Reply::Ready | Reply::Refused { .. }, _)) | Err(_) => {
                 self.lost = true;

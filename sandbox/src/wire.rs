@@ -52,6 +52,18 @@ pub(crate) enum Request {
 pub(crate) struct Shape {
     /// Whether there will be a scratch directory.
     pub(crate) scratch: bool,
+    /// Whether the program runs under an init.
+    pub(crate) init: bool,
+}
+
+impl Shape {
+    /// What a job asks for.
+    pub(crate) fn of(profile: Profile, has_scratch: bool) -> Self {
+        Shape {
+            scratch: has_scratch,
+            init: profile == Profile::Native,
+        }
+    }
 }
 
 /// What a launcher becomes before its first job.

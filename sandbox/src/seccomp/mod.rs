@@ -58,6 +58,11 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
+    /// What pid 1 restricts itself to.
+    pub(crate) fn init(&self) -> &BpfProgram {
+        &self.native.init
+    }
+
     /// The filters for one job: native gets process calls only if it may have processes.
     pub(crate) fn of(&self, profile: Profile, limits: &Limits) -> &Filters {
         match profile {

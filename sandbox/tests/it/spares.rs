@@ -70,6 +70,36 @@ fn a_killed_spare_is_not_missed() {
     }
 }
 
+/// For a native program pid 1 is made beforehand, too.
+#[test]
+fn the_init_of_a_native_job_waited_for_it() {
+    let mut slot = bed::slot();
+    for _ in 0..3 {
+        let report = bed::run(&mut slot, bed::spec(Profile::Native, &["exit", "3"]));
+        assert_eq!(report.outcome, Outcome::Exited(3));
+        spare_of(slot.launcher_pid().unwrap());
+    }
+    let report = bed::run(&mut slot, bed::spec(Profile::Native, &["identity"]));
+    let said = String::from_utf8(report.stdout).unwrap();
+    assert!(said.starts_with("pid 2\n"), "{said}");
+    let at = |stage| report.steps.iter().find(|(s, _)| *s == stage).unwrap().1;
+    assert!(at(Stage::Init) < at(Stage::Request), "{:?}", report.steps);
+}
+
+/// A spare of another shape never had the job: however it ends, the job is run.
+#[test]
+fn a_misfit_killed_while_it_is_discarded_costs_nothing() {
+    let mut slot = bed::slot();
+    let launcher = slot.launcher_pid().unwrap();
+    for turn in 0..20 {
+        kill(Pid::from_raw(spare_of(launcher)), Signal::SIGKILL).unwrap();
+        let profile = [Profile::Native, Profile::Runner][turn % 2];
+        let report = bed::run(&mut slot, bed::spec(profile, &["exit", "4"]));
+        assert_eq!(report.outcome, Outcome::Exited(4), "turn {turn}");
+        assert_eq!(slot.launcher_pid(), Some(launcher), "turn {turn}");
+    }
+}
+
 /// A spare that dies with the job in its hands, before anybody knows: an end, and soon.
 #[test]
 fn a_spare_killed_while_it_takes_a_job_is_a_typed_end() {
