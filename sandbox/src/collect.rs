@@ -1,11 +1,12 @@
 //! Taking scratch files out of a job that is dead.
 //!
 //! The pid namespace is gone, so nobody races. The names were given by the caller, but what lies
-//! under them was made by the job: a link, a FIFO, a huge sparse file.
+//! under them was made by the job: a link of either kind, a FIFO, a huge sparse file.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 use crate::report::Collected;
 use crate::spec::Scratch;
@@ -40,6 +41,9 @@ fn read_one(directory: &OwnedFd, name: &str, most: u64) -> Result<Vec<u8>, i32> 
         .map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?;
     if !kind.is_file() {
         return Err(libc::EINVAL);
+    }
+    if kind.nlink() > 1 {
+        return Err(libc::EMLINK);
     }
     if kind.len() > most {
         return Err(libc::EFBIG);
@@ -79,6 +83,8 @@ mod tests {
         symlink("../secret", inner.join("link")).unwrap();
         nix::unistd::mkfifo(&inner.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(take(&inner, "good"), Ok(b"12345678".to_vec()));
+        fs::hard_link(inner.join("good"), inner.join("second")).unwrap();
+        assert_eq!(take(&inner, "second"), Err(libc::EMLINK));
         assert_eq!(take(&inner, "long"), Err(libc::EFBIG));
         assert_eq!(take(&inner, "link"), Err(libc::ELOOP));
         assert_eq!(take(&inner, "fifo"), Err(libc::EINVAL));

@@ -67,7 +67,7 @@ pub enum SpecError {
         most: usize,
     },
     /// An environment entry outside the allow-list.
-    #[error("environment entry {index} is not on the allow-list")]
+    #[error("environment entry {index} is not on the allow-list: {}", crate::spec::ENVIRONMENT_ALLOWED.join(", "))]
     Environment {
         /// Which entry.
         index: usize,

@@ -14,7 +14,8 @@ pub(crate) const ABI_MIN: u32 = 3;
 /// ABI from which signals and abstract sockets are scoped: tier `full`.
 pub(crate) const ABI_FULL: u32 = 6;
 
-/// Rights on the scratch directory: data and directories, never execution, links or devices.
+/// Rights on the scratch directory: data, directories, links and pipes, moved about as one likes;
+/// never execution, sockets or devices.
 pub(crate) fn scratch_rights() -> u64 {
     let rights = AccessFs::ReadFile
         | AccessFs::ReadDir
@@ -23,7 +24,11 @@ pub(crate) fn scratch_rights() -> u64 {
         | AccessFs::RemoveFile
         | AccessFs::RemoveDir
         | AccessFs::MakeReg
-        | AccessFs::MakeDir;
+        | AccessFs::MakeDir
+        | AccessFs::MakeSym
+        | AccessFs::MakeFifo
+        // Without it a file cannot be renamed into another directory.
+        | AccessFs::Refer;
     rights.bits()
 }
 

@@ -1,10 +1,10 @@
 //! What a job sees of the file system: an empty root; or, for tools, one with a scratch directory,
-//! three harmless devices, and `/proc/self/exe`, which is the program and nothing else.
+//! five harmless devices, and `/proc/self/exe`, which is the program and nothing else.
 //!
 //! ```text
 //! empty   pivot, old root gone                                      before a job is known
 //! tools   devices bound, pivot, old root at /old                  before a job is known
-//!         program bound to /proc/self/exe, old root gone, tmpfs     with the job
+//!         program bound to /program, old root gone, tmpfs           with the job
 //! ```
 //! Runs in the cloned process under the rules of `child.rs`.
 #![allow(unsafe_code)]
@@ -28,13 +28,16 @@ const OLD: &CStr = c"/old";
 /// What a device may be opened for. The placeholders are made by `slot.rs`.
 const DEVICES: &[(&CStr, u64)] = &[
     (c"/dev/null", READ_FILE | WRITE_FILE),
-    (c"/dev/zero", READ_FILE),
+    (c"/dev/zero", READ_FILE | WRITE_FILE),
+    (c"/dev/full", READ_FILE | WRITE_FILE),
+    (c"/dev/random", READ_FILE),
     (c"/dev/urandom", READ_FILE),
 ];
 const READ_FILE: u64 = 1 << 2;
 const WRITE_FILE: u64 = 1 << 1;
-/// What a shell executes to become one of its own tools.
-const SELF: &CStr = c"/proc/self/exe";
+/// Where the program lies. `/proc/self/exe`, which a shell executes to become one of its own tools,
+/// and which others read to learn where they are, leads here.
+const PROGRAM: &CStr = c"/program";
 const LANDLOCK_RULE_PATH_BENEATH: c_long = 1;
 
 /// Step 5. The current directory is the host's empty directory, as the launcher left it. Its
@@ -176,7 +179,7 @@ fn bind_program(program: RawFd, path: &CStr) {
             size_of_val(&attributes),
         );
         if same && set == 0 {
-            bind(tree, SELF);
+            bind(tree, PROGRAM);
         } else {
             libc::syscall(libc::SYS_close, tree);
         }

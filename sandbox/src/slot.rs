@@ -372,24 +372,27 @@ pub(crate) fn roots(work_dir: &Path) -> Result<[OwnedFd; 2], SpawnError> {
         source,
     };
     let empty = work_dir.join("empty");
-    let tools = work_dir.join("tools");
+    let tools = work_dir.join("root");
     let directories = ["scratch", "old", "dev", "proc/self"].map(|name| tools.join(name));
     for path in directories.iter().chain([&empty]) {
         fs::create_dir_all(path).map_err(|e| failed(path, e))?;
     }
-    for path in ["dev/null", "dev/zero", "dev/urandom", "proc/self/exe"] {
-        let path = tools.join(path);
+    let devices = ["null", "zero", "full", "random", "urandom"].map(|name| format!("dev/{name}"));
+    for name in devices.iter().map(String::as_str).chain(["program"]) {
+        let path = tools.join(name);
         if !path.exists() {
             fs::write(&path, b"").map_err(|e| failed(&path, e))?;
         }
     }
-    let tmp = tools.join("tmp");
-    match symlink("scratch", &tmp) {
-        // Another slot may have made it, this moment or long ago.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(failed(&tmp, error));
+    for (to, name) in [("scratch", "tmp"), ("/program", "proc/self/exe")] {
+        let path = tools.join(name);
+        match symlink(to, &path) {
+            // Another slot may have made it, this moment or long ago.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(&path, error));
+            }
+            _ => {}
         }
-        _ => {}
     }
     let open = |path: &Path, holds: usize| {
         let found = fs::read_dir(path).map_err(|e| failed(path, e))?.count();
@@ -404,10 +407,10 @@ pub(crate) fn roots(work_dir: &Path) -> Result<[OwnedFd; 2], SpawnError> {
             .map(OwnedFd::from)
             .map_err(|e| failed(path, e))
     };
-    for (name, holds) in [("dev", 3), ("proc/self", 1), ("proc", 1)] {
+    for (name, holds) in [("dev", devices.len()), ("proc/self", 1), ("proc", 1)] {
         open(&tools.join(name), holds)?;
     }
-    Ok([open(&empty, 0)?, open(&tools, 5)?])
+    Ok([open(&empty, 0)?, open(&tools, 6)?])
 }
 
 /// Kills through a pidfd; a process that is gone already is fine.

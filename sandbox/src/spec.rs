@@ -79,8 +79,8 @@ impl AsFd for Program {
 }
 
 /// A writable directory `/scratch` of the job, in memory, gone with it; the job starts there. With
-/// it come `/tmp`, which is the same, `/dev/null`, `/dev/zero`, `/dev/urandom`, and
-/// `/proc/self/exe`, which is the program: what shells and other tools cannot do without.
+/// it come `/tmp`, which is the same, the devices null, zero, full, random and urandom in `/dev`, and
+/// `/proc/self/exe`, a link to the program in `/program`: what shells and other tools cannot do without.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scratch {
     /// Size of the file system, at most 16 MiB.

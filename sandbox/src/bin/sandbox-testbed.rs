@@ -47,6 +47,7 @@ fn job(words: &[&str]) -> i32 {
         }
         ["read-one-byte"] => done(io::stdin().read_exact(&mut [0u8; 1])),
         ["write-scratch", name, bytes] => write_scratch(name, bytes.parse().unwrap_or(0)),
+        ["tricks"] => done(tricks()),
         ["attempts"] => attempts(),
         ["attack", name, target] => match sandbox::attacks::as_runner(name, target) {
             Some(attempt) => {
@@ -212,6 +213,20 @@ fn write_scratch(name: &str, bytes: usize) -> i32 {
     ))
 }
 
+/// Makes of a file's name something else than a file, in each way there is; and moves one honest
+/// file to another directory.
+fn tricks() -> io::Result<()> {
+    std::env::set_current_dir("/scratch")?;
+    std::fs::write("plain", "plain")?;
+    std::os::unix::fs::symlink("plain", "symlink")?;
+    std::os::unix::fs::symlink("/proc/self/exe", "outward")?;
+    std::fs::hard_link("plain", "hardlink")?;
+    nix::unistd::mkfifo("fifo", nix::sys::stat::Mode::S_IRWXU)?;
+    std::fs::create_dir_all("a/b")?;
+    std::fs::write("a/moved", "moved")?;
+    std::fs::rename("a/moved", "a/b/moved")
+}
+
 /// What this process has: open descriptors, children, mounts below its work directory, control groups
 /// bearing its pid. What others mount meanwhile is not its.
 fn possessions(work_dir: &str) -> [usize; 4] {
@@ -226,13 +241,15 @@ fn possessions(work_dir: &str) -> [usize; 4] {
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
         .map(|text| text.split_whitespace().count())
         .sum();
-    let marker = format!("palisade-{pid}-");
-    let groups = std::fs::read_dir("/sys/fs/cgroup/pids")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&marker))
-        .count();
+    let named = |directory: &str, marker: String| {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&marker))
+            .count()
+    };
+    // Both versions of control groups, where this process is in the topmost.
+    let groups = named("/sys/fs/cgroup/pids", format!("palisade-{pid}-"))
+        + named("/sys/fs/cgroup", format!("slot-{pid}-"));
     [count("/proc/self/fd"), children, mounts.count(), groups]
 }
 

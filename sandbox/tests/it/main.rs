@@ -18,4 +18,5 @@ mod scratch;
 mod spares;
 mod stages;
 mod streams;
+mod tools;
 mod walls;

@@ -29,6 +29,28 @@ fn named_files_come_back_and_no_others() {
     assert_eq!(report.files[0].content, Err(libc::ENOENT));
 }
 
+/// Goal: a job has links and pipes as other programs do, and none of them comes out as a file.
+#[test]
+fn what_only_looks_like_a_file_is_not_collected() {
+    let refused = [
+        ("symlink", libc::ELOOP),
+        ("outward", libc::ELOOP),
+        ("hardlink", libc::EMLINK),
+        ("fifo", libc::EINVAL),
+        ("a", libc::EINVAL),
+        ("../proc/self/exe", libc::EXDEV),
+        ("/proc/self/exe", libc::EXDEV),
+    ];
+    let mut names: Vec<_> = refused.iter().map(|(name, _)| *name).collect();
+    names.push("a/b/moved");
+    let report = bed::run(&mut bed::slot(), with_scratch(&["tricks"], &names));
+    assert_eq!(report.outcome, Outcome::Exited(0), "{report:?}");
+    for (file, (name, errno)) in report.files.iter().zip(refused) {
+        assert_eq!(file.content, Err(errno), "{name}");
+    }
+    assert_eq!(report.files[refused.len()].content, Ok(b"moved".to_vec()));
+}
+
 #[test]
 fn a_full_scratch_is_enospc() {
     let spec = with_scratch(&["write-scratch", "big", "2000000"], &[]);
