@@ -10,7 +10,7 @@ mod v2;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -56,7 +56,8 @@ impl Cgroups {
     pub(crate) fn orphans(&self) -> usize {
         match self {
             Cgroups::V1(v1) => v1.orphans().count(),
-            Cgroups::None | Cgroups::V2(_) => 0,
+            Cgroups::V2(v2) => v2.orphans().count(),
+            Cgroups::None => 0,
         }
     }
 
@@ -164,6 +165,25 @@ pub(crate) fn task_limit(limits: &Limits, profile: Profile, others: u64) -> u64 
     limits.tasks.saturating_add(init).saturating_add(others)
 }
 
+/// Groups in `directory` that are named after a process, which is gone.
+fn orphans(directory: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(move |entry| {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| owner_of(name, prefix));
+            owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+        })
+        .map(|entry| entry.path())
+}
+
+/// The pid in a group's name.
+fn owner_of(name: &str, prefix: &str) -> Option<u32> {
+    name.strip_prefix(prefix)?.split('-').next()?.parse().ok()
+}
+
 pub(crate) fn read_number(path: &Path) -> u64 {
     fs::read_to_string(path)
         .ok()
@@ -204,6 +224,14 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn owner_is_read_from_the_name_and_nothing_else() {
+        assert_eq!(owner_of("palisade-71-slot-0-3", "palisade-"), Some(71));
+        assert_eq!(owner_of("slot-71-3", "slot-"), Some(71));
+        assert_eq!(owner_of("system.slice", "slot-"), None);
+        assert_eq!(owner_of("palisade-x", "palisade-"), None);
+    }
 
     #[test]
     fn fields_are_found_by_whole_name() {

@@ -3,10 +3,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Counted, LAUNCHER_BYTES, field, remove, task_limit};
+use super::{Counted, LAUNCHER_BYTES, field, orphans, remove, task_limit};
 use crate::limits::Limits;
 use crate::spec::Profile;
 
@@ -49,12 +49,7 @@ impl V1 {
     pub(crate) fn orphans(&self) -> impl Iterator<Item = PathBuf> {
         [&self.memory, &self.pids, &self.cpuacct]
             .into_iter()
-            .flat_map(|controller| fs::read_dir(controller).into_iter().flatten().flatten())
-            .filter(|entry| {
-                let owner = entry.file_name().to_str().and_then(owner_of);
-                owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
-            })
-            .map(|entry| entry.path())
+            .flat_map(|controller| orphans(controller, PREFIX))
     }
 
     pub(crate) fn slot(&self, index: u32) -> io::Result<Slot> {
@@ -74,11 +69,6 @@ impl V1 {
         slot.counters = Some(Counters::open(&slot)?);
         Ok(slot)
     }
-}
-
-/// The pid in a group's name.
-fn owner_of(name: &str) -> Option<u32> {
-    name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()
 }
 
 /// Directory of this process in the hierarchy of one controller.
@@ -276,12 +266,5 @@ mod tests {
             .collect();
         assert_eq!(left.len(), 2, "{left:?}");
         assert_eq!(v1.orphans().count(), 0);
-    }
-
-    #[test]
-    fn owner_is_read_from_the_name_and_nothing_else() {
-        assert_eq!(owner_of("palisade-71-slot-0-3"), Some(71));
-        assert_eq!(owner_of("system.slice"), None);
-        assert_eq!(owner_of("palisade-x"), None);
     }
 }

@@ -12,11 +12,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
-use super::{Counted, read_field, read_number, remove, task_limit};
+use super::{Counted, orphans, read_field, read_number, remove, task_limit};
 use crate::limits::Limits;
 use crate::spec::Profile;
 
 const NEEDED: [&str; 3] = ["memory", "pids", "cpu"];
+const PREFIX: &str = "slot-";
 
 /// The delegated directory.
 #[derive(Debug, Clone)]
@@ -38,13 +39,30 @@ impl V2 {
             base
         };
         take_over(&base).ok()?;
-        Some(V2 { base })
+        let v2 = V2 { base };
+        v2.sweep();
+        Some(v2)
+    }
+
+    /// Removes groups left by a killed process, unless something still runs in them.
+    fn sweep(&self) {
+        for path in self.orphans() {
+            for below in fs::read_dir(&path).into_iter().flatten().flatten() {
+                fs::remove_dir(below.path()).ok();
+            }
+            fs::remove_dir(path).ok();
+        }
+    }
+
+    /// Groups whose owner is gone.
+    pub(crate) fn orphans(&self) -> impl Iterator<Item = PathBuf> {
+        orphans(&self.base, PREFIX)
     }
 
     pub(crate) fn slot(&self, index: u32, uid: Option<u32>) -> io::Result<Slot> {
         let path = self
             .base
-            .join(format!("slot-{}-{index}", std::process::id()));
+            .join(format!("{PREFIX}{}-{index}", std::process::id()));
         let launcher = path.join("launcher");
         make(&path)?;
         fs::write(path.join("cgroup.subtree_control"), "+memory +pids +cpu")?;
@@ -206,6 +224,25 @@ mod tests {
             ))
         );
         assert_eq!(base("cgroup /x cgroup rw,pids 0 0\n", "0::/\n"), None);
+    }
+
+    #[test]
+    fn groups_of_dead_processes_are_swept_and_no_others() {
+        let tree = tempfile::tempdir().unwrap();
+        let own = format!("slot-{}-0", std::process::id());
+        // No process has this pid: it is above the kernel's largest.
+        for name in [own.as_str(), "slot-4194999-0", "node"] {
+            fs::create_dir_all(tree.path().join(name).join("launcher")).unwrap();
+        }
+        fs::create_dir(tree.path().join("slot-4194999-0/job-7")).unwrap();
+        let v2 = V2 {
+            base: tree.path().to_owned(),
+        };
+        assert_eq!(v2.orphans().count(), 1);
+        v2.sweep();
+        assert!(!tree.path().join("slot-4194999-0").exists());
+        assert!(tree.path().join(own).join("launcher").exists());
+        assert!(tree.path().join("node/launcher").exists());
     }
 
     #[test]
