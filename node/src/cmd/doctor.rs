@@ -255,7 +255,8 @@ fn attack(context: &Context, name: &str, profile: ProfileName) -> Result<Exit> {
         .iter()
         .map(|report| {
             json!({
-                "attack": report.attack, "outcome": report.outcome,
+                "attack": report.attack, "profile": report.profile.name(),
+                "outcome": report.outcome,
                 "detail": report.detail, "blocked": report.blocked,
             })
         })

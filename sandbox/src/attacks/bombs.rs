@@ -72,6 +72,35 @@ fn spin(_: &str) -> Attempt {
     }
 }
 
+/// Whatever a limit sends to warn, it is not heard.
+fn ignore_signals(_: &str) -> Attempt {
+    sys::ignore_signals();
+    spin("")
+}
+
+/// Ends nothing but its own outputs: whoever waits for their end must not take it for the job's.
+fn close_outputs(_: &str) -> Attempt {
+    for stream in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        sys::attempt(libc::SYS_close, &[sys::Arg::Int(stream.into())]).ok();
+    }
+    sleep("")
+}
+
+/// SIGKILL to its own process group, which must be nobody else's.
+fn kill_group(_: &str) -> Attempt {
+    let group = [sys::Arg::Int(0), sys::Arg::Int(libc::SIGKILL.into())];
+    Attempt::from_call(sys::attempt(libc::SYS_kill, &group))
+}
+
+/// A file of a terabyte that holds nothing.
+fn sparse_file(_: &str) -> Attempt {
+    let made = std::fs::File::create("/scratch/sparse").and_then(|file| file.set_len(1 << 40));
+    match made {
+        Ok(()) => Attempt::Allowed("a terabyte".to_owned()),
+        Err(error) => Attempt::Refused(error.raw_os_error().unwrap_or(libc::EFBIG)),
+    }
+}
+
 fn sleep(_: &str) -> Attempt {
     loop {
         thread::sleep(Duration::from_secs(3600));
@@ -233,6 +262,34 @@ pub(super) const TABLE: &[Attack] = &[
         &["cpu_timeout"],
         &["cpu_timeout"],
         spin,
+    ),
+    bomb(
+        "ignore_signals",
+        "CPU without end, deaf to signals",
+        &["cpu_timeout"],
+        &["cpu_timeout"],
+        ignore_signals,
+    ),
+    bomb(
+        "close_outputs",
+        "outputs closed early, then time without end",
+        &["wall_timeout"],
+        &["wall_timeout"],
+        close_outputs,
+    ),
+    bomb(
+        "kill_group",
+        "SIGKILL to its process group",
+        &["seccomp_violation"],
+        &["signaled"],
+        kill_group,
+    ),
+    bomb(
+        "sparse_file",
+        "a file of a terabyte",
+        &["refused"],
+        &["file_size_limit"],
+        sparse_file,
     ),
     bomb(
         "sleep",

@@ -233,3 +233,62 @@ pub(super) fn reached(number: i64, arguments: &[i64]) -> Attempt {
         other => other,
     }
 }
+
+/// Every address family there is, one after the other.
+pub(super) fn socket_any(_: &str) -> Attempt {
+    let mut last = Attempt::Refused(libc::EAFNOSUPPORT);
+    for family in 1..48 {
+        for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            last = socket(family, kind);
+            if let Attempt::Allowed(_) = last {
+                return Attempt::Allowed(format!("family {family}, type {kind}"));
+            }
+        }
+    }
+    last
+}
+
+/// SIGKILL to pid 1 of the job. The kernel may take the call and spare the process, for it is that
+/// of the attacker's own namespace; were it to die, so would the attacker, before or after saying so.
+pub(super) fn kill_init(_: &str) -> Attempt {
+    match ints(libc::SYS_kill, &[1, libc::SIGKILL.into()]) {
+        Attempt::Allowed(_) => Attempt::Refused(0),
+        refused => refused,
+    }
+}
+
+/// Whether a thread of the host can be signalled, asked with signal 0.
+pub(super) fn signal_host_thread(target: &str) -> Attempt {
+    let pid = target.parse().unwrap_or(2_000_000);
+    ints(libc::SYS_tgkill, &[pid, pid, 0])
+}
+
+/// A program of its own that is to run as its owner.
+pub(super) fn set_user_id_file(_: &str) -> Attempt {
+    let path = c"/scratch/set-user-id";
+    let made = open(path, libc::O_CREAT | libc::O_WRONLY);
+    if let Attempt::Refused(_) = made {
+        return made;
+    }
+    let mode = [
+        Arg::Int(libc::AT_FDCWD.into()),
+        Arg::Text(path),
+        Arg::Int(0o4755),
+    ];
+    match call(libc::SYS_fchmodat, &mode) {
+        Attempt::Allowed(_) => execute(path),
+        refused => refused,
+    }
+}
+
+/// Capabilities written onto a file.
+pub(super) fn file_capabilities(_: &str) -> Attempt {
+    let arguments = [
+        Arg::Text(c"/scratch"),
+        Arg::Text(c"security.capability"),
+        Arg::Bytes(&[0xff; 20]),
+        Arg::Int(20),
+        Arg::Int(0),
+    ];
+    call(libc::SYS_setxattr, &arguments)
+}

@@ -76,7 +76,7 @@ fn judge(
     if let Kind::Bomb { .. } = attack.kind {
         // Enough to be stopped by the limit meant, soon.
         spec.limits.memory_bytes = 64 << 20;
-        if name == "spin" {
+        if matches!(name, "spin" | "ignore_signals") {
             spec.limits.cpu_seconds = 1;
         }
         spec.limits.wall_ms = if waits_for_the_wall(name) {
@@ -105,7 +105,7 @@ fn judge(
 /// Acts that only the wall clock ends. All others end by what they consume, and get time for it: a
 /// job is nicer than its host and may be long in finding the CPU it wants to waste.
 fn waits_for_the_wall(name: &str) -> bool {
-    matches!(name, "sleep" | "stop_itself")
+    matches!(name, "sleep" | "stop_itself" | "close_outputs")
 }
 
 fn probe_spec(slot: &Slot, profile: Profile, arguments: &[&str]) -> io::Result<Spec> {

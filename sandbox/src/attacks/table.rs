@@ -2,9 +2,10 @@
 
 use super::calls::{
     all_capabilities, call, connect_abstract, connect_tcp, execute, execute_scratch,
-    fifo_scheduling, ints, io_uring, mount, open, open_any, raise_limits, raise_priority, reached,
-    read_secret, signal_host, socket, stray_descriptor, stray_environment, writable_and_executable,
-    write_file, write_then_execute,
+    fifo_scheduling, file_capabilities, ints, io_uring, kill_init, mount, open, open_any,
+    raise_limits, raise_priority, reached, read_secret, set_user_id_file, signal_host,
+    signal_host_thread, socket, socket_any, stray_descriptor, stray_environment,
+    writable_and_executable, write_file, write_then_execute,
 };
 use super::{Attack, Attempt, Kind};
 use crate::sys::{self, Arg};
@@ -306,5 +307,28 @@ pub(super) const TABLE: &[Attack] = &[
     }),
     row("new_filter", "a filter of its own", |_| {
         reached(libc::SYS_seccomp, &[1, 0, 0])
+    }),
+    row("open_socket_any", "a socket of any family", socket_any),
+    row("kill_init", "SIGKILL to its own pid 1", kill_init),
+    row(
+        "signal_host_thread",
+        "a signal to a thread of the host",
+        signal_host_thread,
+    ),
+    row(
+        "set_user_id_file",
+        "a program that runs as its owner",
+        set_user_id_file,
+    ),
+    row(
+        "file_capabilities",
+        "capabilities on a file",
+        file_capabilities,
+    ),
+    row("semaphores", "System V semaphores", |_| {
+        ints(
+            libc::SYS_semget,
+            &[0x5041, 1, i64::from(libc::IPC_CREAT | 0o600)],
+        )
     }),
 ];

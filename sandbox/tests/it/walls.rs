@@ -64,6 +64,7 @@ impl Targets {
             ("connect_tcp", self.tcp.local_addr().unwrap().to_string()),
             ("connect_abstract", self.name.clone()),
             ("signal_host", self.process.id().to_string()),
+            ("signal_host_thread", self.process.id().to_string()),
         ]
     }
 }
