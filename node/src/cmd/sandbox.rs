@@ -135,6 +135,14 @@ fn spec(args: &RunArgs) -> Result<(Spec, Vec<PathBuf>)> {
         .map(|entry| entry.clone().into_bytes())
         .collect();
     for path in &args.input {
+        let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+        if !metadata.is_file() {
+            refuse!(
+                "sandbox.spec",
+                "--input {}: not a regular file",
+                path.display()
+            );
+        }
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         spec.inputs.push(file.into());
     }

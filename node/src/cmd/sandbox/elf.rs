@@ -36,11 +36,12 @@ pub(super) fn check(path: &Path) -> Result<()> {
         std::io::ErrorKind::NotFound => Problem::new("sandbox.missing", format!("no file {shown}")),
         _ => Problem::new("sandbox.file", format!("{shown}: {error}")),
     };
-    let file = File::open(path).map_err(missing)?;
-    let metadata = file.metadata().map_err(missing)?;
+    // Looked at before it is opened: opening a pipe waits for somebody to write.
+    let metadata = std::fs::metadata(path).map_err(missing)?;
     if !metadata.is_file() {
         refuse!("sandbox.program", "{shown} is not a regular file");
     }
+    let file = File::open(path).map_err(missing)?;
     let mut head = Vec::new();
     file.take(HEAD_BYTES)
         .read_to_end(&mut head)
