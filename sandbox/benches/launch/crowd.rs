@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,11 @@ use sandbox::{Profile, Program, Sandbox, Slot};
 use crate::peers::{by_fork, quantile, spawn_and_wait};
 use crate::{PAUSE, ours, testbed, timed};
 
-/// What a hundred launches at once took: until the last was over.
+/// How often the crowd is let go.
+const CROWDS: u32 = 5;
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// What a hundred launches at once took: until the last was over, medians.
 pub(crate) struct Crowd {
     pub(crate) jobs: u32,
     pub(crate) ours: Duration,
@@ -18,23 +23,36 @@ pub(crate) struct Crowd {
     pub(crate) bwrap: Option<Duration>,
 }
 
-/// Runs `launch(n)` in as many threads, all let go at the same moment.
-fn at_once(jobs: u32, launch: impl Fn(u32) -> Box<dyn FnOnce() + Send> + Sync) -> Duration {
+/// What a launch leaves behind, to be dropped when the clock has stopped.
+type Left = Option<Slot>;
+type Launch = Box<dyn FnOnce() -> Left>;
+
+/// Makes ready in as many threads, lets all of them go at the same moment, and takes the time until
+/// the last is done. The clock starts before the gate opens: whoever opens it may be the last to run.
+fn at_once(jobs: u32, make_ready: impl Fn(u32) -> Launch + Sync) -> Duration {
     let gate = Barrier::new(usize::try_from(jobs).unwrap_or(0) + 1);
+    let waiting = AtomicU32::new(0);
     thread::scope(|scope| {
         let all: Vec<_> = (0..jobs)
             .map(|n| {
-                let (gate, launch) = (&gate, &launch);
+                let (gate, waiting, make_ready) = (&gate, &waiting, &make_ready);
                 scope.spawn(move || {
-                    let launch = launch(n);
+                    let launch = make_ready(n);
+                    waiting.fetch_add(1, Ordering::SeqCst);
                     gate.wait();
-                    launch();
+                    let left = launch();
                     gate.wait();
+                    drop(left);
                 })
             })
             .collect();
-        gate.wait();
+        while waiting.load(Ordering::SeqCst) < jobs {
+            thread::sleep(PAUSE);
+        }
+        // What they made ready is to have settled.
+        thread::sleep(SETTLE);
         let time = timed(|| {
+            gate.wait();
             gate.wait();
         });
         for thread in all {
@@ -46,50 +64,52 @@ fn at_once(jobs: u32, launch: impl Fn(u32) -> Box<dyn FnOnce() + Send> + Sync) -
 
 pub(crate) fn measure(sandbox: &Sandbox, jobs: u32) -> Crowd {
     let program = Program::open(&testbed()).unwrap();
-    // A slot belongs to the thread that made it, so it is made before the gate opens.
-    let gate = Barrier::new(usize::try_from(jobs).unwrap_or(0) + 1);
-    let own = thread::scope(|scope| {
-        for n in 0..jobs {
-            let (gate, program) = (&gate, &program);
-            scope.spawn(move || {
-                let mut slot = Slot::spawn(sandbox.slot(1000 + n).unwrap()).unwrap();
-                gate.wait();
-                ours(
-                    &mut slot,
-                    program,
-                    Profile::Runner,
-                    &["job", "exit", "0"],
-                    0,
-                );
-                gate.wait();
-            });
-        }
-        gate.wait();
-        timed(|| {
-            gate.wait();
+    // A slot belongs to the thread that made it.
+    let own = |n: u32| -> Launch {
+        let mut slot = Slot::spawn(sandbox.slot(1000 + n).unwrap()).unwrap();
+        let program = program.clone();
+        Box::new(move || {
+            ours(
+                &mut slot,
+                &program,
+                Profile::Runner,
+                &["job", "exit", "0"],
+                0,
+            );
+            Some(slot)
         })
-    });
-    let command = |mut command: Command| -> Box<dyn FnOnce() + Send> {
-        Box::new(move || spawn_and_wait(&mut command))
     };
-    let processes = at_once(jobs, |_| {
+    let command = |mut command: Command| -> Launch {
+        Box::new(move || {
+            spawn_and_wait(&mut command);
+            None
+        })
+    };
+    let process = |_| {
         let mut process = Command::new(testbed());
         process.args(["exit", "0"]);
         command(process)
-    });
+    };
+    let bwrap = |_| {
+        let mut process = Command::new("bwrap");
+        process.args(["--unshare-all", "--ro-bind"]).arg(testbed());
+        process.args(["/job", "/job", "exit", "0"]);
+        command(process)
+    };
     let has_bwrap = Command::new("bwrap").arg("--version").output().is_ok();
-    let bwrap = has_bwrap.then(|| {
-        at_once(jobs, |_| {
-            let mut process = Command::new("bwrap");
-            process.args(["--unshare-all", "--ro-bind"]).arg(testbed());
-            process.args(["/job", "/job", "exit", "0"]);
-            command(process)
-        })
-    });
+    let mut times: [Vec<Duration>; 3] = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..CROWDS {
+        times[0].push(at_once(jobs, own));
+        times[1].push(at_once(jobs, process));
+        if has_bwrap {
+            times[2].push(at_once(jobs, bwrap));
+        }
+    }
+    let [ours, processes, bwrap] = times.map(|mut times| quantile(&mut times, 0.5));
     Crowd {
         jobs,
-        ours: own,
-        processes,
+        ours: ours.unwrap_or_default(),
+        processes: processes.unwrap_or_default(),
         bwrap,
     }
 }

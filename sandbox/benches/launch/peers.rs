@@ -104,6 +104,7 @@ pub(crate) fn all<'a>(sandbox: &'a Sandbox, work: &Path) -> Vec<Peer<'a>> {
     own("full, runner", Profile::Runner, 0, None, true);
     own("full, native", Profile::Native, 1, None, true);
     own("no-cgroup, runner", Profile::Runner, 2, None, false);
+    own("no-cgroup, native", Profile::Native, 9, None, false);
     own(
         "no-namespaces, runner",
         Profile::Runner,

@@ -120,13 +120,15 @@ impl Page {
         self.text.push_str(
             "\nMedians of the steps, runner. Those above the line are passed before there is a job.\n\n|step|µs|\n|---|---|\n",
         );
+        let mut met = false;
         for (code, times) in costs {
             let Some(stage) = Stage::from_code(code) else {
                 continue;
             };
             let micros = median(times).as_secs_f64() * 1e6;
-            if stage == Stage::Landlock {
+            if !met && stage.code() > Stage::Request.code() {
                 self.text.push_str("|**with the job**||\n");
+                met = true;
             }
             self.text.push_str(&format!("|{stage:?}|{micros:.0}|\n"));
         }
