@@ -103,6 +103,8 @@ pub(crate) struct Engine {
     signers: [Buckets<[u8; 33]>; 4],
     services: [ServiceBuckets; 6],
     uplink: Buckets<()>,
+    /// Blob requests to one peer: we stay below what it takes.
+    asking: Buckets<PeerId>,
     outboxes: [Outbox; 4],
     members: HashMap<ValidatorId, PublicKey>,
     /// Who last proved to speak for a member, connected or not.
@@ -151,6 +153,7 @@ impl Engine {
         let uplink = config.uplink_bytes_per_second / 5 * 3;
         let mut engine = Self {
             uplink: Buckets::new(Rate::per_second(uplink, uplink.max(1 << 20)), &clock),
+            asking: Buckets::new(limits.blob.requests.sending(), &clock),
             book: Book::new(&config.static_peers, known),
             proof: config.proof.clone(),
             bans: BanTable::restore(bans),

@@ -39,7 +39,7 @@ const HANDSHAKE_FAILURES: [&str; 6] = [
     "other",
 ];
 const REFUSALS: [&str; 5] = ["ip_guard", "banned", "limit", "memory", "other"];
-const REQUEST_OUTCOMES: [&str; 7] = [
+const REQUEST_OUTCOMES: [&str; 8] = [
     "ok",
     "served",
     "timeout",
@@ -47,6 +47,7 @@ const REQUEST_OUTCOMES: [&str; 7] = [
     "broken",
     "refused",
     "not_greeted",
+    "held_back",
 ];
 
 /// The network's metrics; registered once, incremented from the loop.

@@ -8,6 +8,7 @@ use protocol::envelope::EnvelopeHeader;
 use protocol::units::{Height, Round};
 
 use super::Engine;
+use crate::buckets::Taken;
 use crate::event::{BulkEvent, ConsensusEvent, FetchFailure};
 use crate::frame::Request;
 use crate::lanes::Sent;
@@ -76,6 +77,12 @@ impl Engine {
         let greeted = self.peers.is_greeted(&peer);
         if !(greeted || service == Service::Hello && self.peers.is_connected(&peer)) {
             self.metrics.request(service, "failed");
+            self.unanswered(peer, question, FetchFailure::NoAnswer);
+            return;
+        }
+        // A large file is many requests; whoever wants it finds another peer or comes back.
+        if service == Service::Blob && self.asking.take(&peer, 1) != Taken::Yes {
+            self.metrics.request(service, "held_back");
             self.unanswered(peer, question, FetchFailure::NoAnswer);
             return;
         }

@@ -162,6 +162,7 @@ impl Engine {
         self.swarm.behaviour().tap.prune();
         self.swarm.behaviour().ip_guard.prune();
         self.signers.iter().for_each(crate::buckets::Buckets::prune);
+        self.asking.prune();
         for service in &self.services {
             service.requests.prune();
             service.egress.prune();

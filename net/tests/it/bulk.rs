@@ -104,6 +104,47 @@ fn chunks_of_a_blob_and_who_may_have_them() {
     );
 }
 
+/// A file of 64 MiB is 256 requests, more than a peer takes at once: we hold them back ourselves,
+/// and the peer has nothing to count against us.
+#[test]
+fn a_large_file_does_not_overrun_its_holder() {
+    let slow = |key: u8| {
+        let mut config = config(key, Carrier::Quic);
+        // What is spent does not come back during the test.
+        config.limits.blob.requests.per *= 1_000;
+        config
+    };
+    let host = Node::start(slow(1));
+    let mut guest = slow(2);
+    guest.static_peers = vec![host.address()];
+    let takes = guest.limits.blob.requests;
+    let mut guest = Node::start(guest);
+    guest.wait_for_peers(1);
+    let blob = vec![7_u8; 1_000];
+    let key = sha256(&blob);
+    *lock(&host.world.blob) = blob;
+    let (mut answered, mut held_back) = (0, 0);
+    for _ in 0..2 * takes.burst {
+        let request = BlobRequest { key, offset: 0 };
+        guest
+            .handle
+            .fetch_chunk(host.handle.peer_id(), request)
+            .unwrap();
+        match chunk(&mut guest).outcome {
+            Ok(_) => answered += 1,
+            Err(FetchFailure::NoAnswer) => held_back += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(answered, takes.sending().burst);
+    assert_eq!(answered + held_back, 2 * takes.burst);
+    let refused = [("protocol", "blob"), ("outcome", "refused")];
+    host.wait_metric("p2p_requests_total", &refused, |count| count == 0.0);
+    host.wait_metric("p2p_rate_limited_total", &[("scope", "request")], |count| {
+        count == 0.0
+    });
+}
+
 #[test]
 fn more_questions_than_streams_are_all_answered() {
     let mut nodes = cluster(2, Carrier::Quic);
