@@ -12,7 +12,7 @@ use crate::problem::Problem;
 
 /// GET /v1/accounts/{address}: `nonce` by the chain, `next_nonce` also counting what waits here.
 pub(crate) async fn account(shared: Arc<Shared>, call: Call) -> Result<Answer, Problem> {
-    let address: Address = call.id(0, "api.not_found")?;
+    let address: Address = call.id(0, "account.malformed")?;
     let row = shared.snapshot().state.account(&address);
     let next = next_nonce(&shared, address).await.unwrap_or(row.nonce);
     Ok(Answer::Json(json!({

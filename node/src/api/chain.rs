@@ -126,7 +126,7 @@ pub(crate) fn genesis(shared: &Arc<Shared>, _: &Call) -> Now {
 /// GET /v1/problems/{code}
 pub(crate) fn problem(_: &Arc<Shared>, call: &Call) -> Now {
     let code = call.place(0);
-    let known = entry(code).ok_or_else(|| Problem::new("api.not_found", code))?;
+    let known = entry(code).ok_or_else(|| Problem::new("code.unknown", code))?;
     Ok(Answer::Json(json!({
         "schema": "palisade.explain/1", "code": known.code, "title": known.title,
         "hint": known.hint, "status": known.status, "exit_code": known.exit.code(),
@@ -139,7 +139,7 @@ async fn stored(shared: &Arc<Shared>, height: Height) -> Result<Stored, Problem>
     let read = tokio::task::spawn_blocking(move || history.block(height)).await;
     read.ok()
         .flatten()
-        .ok_or_else(|| Problem::new("api.not_found", format!("no block {height}")))
+        .ok_or_else(|| Problem::new("block.unknown", height))
 }
 
 /// GET /v1/blocks
@@ -164,7 +164,7 @@ pub(crate) async fn blocks(shared: Arc<Shared>, call: Call) -> Now {
 
 /// GET /v1/blocks/{height}
 pub(crate) async fn block(shared: Arc<Shared>, call: Call) -> Now {
-    let height = Height(call.id::<u64>(0, "api.not_found")?);
+    let height = Height(call.id::<u64>(0, "block.unknown")?);
     let found = stored(&shared, height).await?;
     if call.wants_bytes {
         return Ok(Answer::Bytes(found.block.to_bytes()));
@@ -174,7 +174,7 @@ pub(crate) async fn block(shared: Arc<Shared>, call: Call) -> Now {
 
 /// GET /v1/blocks/{height}/certificate
 pub(crate) async fn certificate(shared: Arc<Shared>, call: Call) -> Now {
-    let height = Height(call.id::<u64>(0, "api.not_found")?);
+    let height = Height(call.id::<u64>(0, "block.unknown")?);
     let found = stored(&shared, height).await?;
     if call.wants_bytes {
         return Ok(Answer::Bytes(protocol::codec::encode(&found.certificate)));

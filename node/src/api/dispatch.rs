@@ -25,6 +25,8 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const HANDLER_TIME: Duration = Duration::from_secs(10);
 /// Headers of one request.
 const HEADERS_MAX: usize = 64;
+/// Bytes of the target and of all names and values of headers.
+const HEAD_BYTES_MAX: usize = 16 << 10;
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
@@ -157,8 +159,12 @@ fn target(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     {
         return bad("the path has characters that no route has");
     }
-    if headers.len() > HEADERS_MAX {
-        return bad("too many headers");
+    let head = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    if headers.len() > HEADERS_MAX || uri.to_string().len() + head.sum::<usize>() > HEAD_BYTES_MAX {
+        let text = format!("at most {HEADERS_MAX} headers, {HEAD_BYTES_MAX} bytes with the target");
+        return Err(Problem::new("api.head_too_large", text));
     }
     for name in [HOST, CONTENT_LENGTH] {
         if headers.get_all(&name).count() > 1 {

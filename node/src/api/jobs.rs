@@ -26,13 +26,19 @@ type Now = Result<Answer, Problem>;
 
 /// GET /v1/jobs, newest first
 pub(crate) fn list(shared: &Arc<Shared>, call: &Call) -> Now {
-    let after = call.query.get("after").and_then(|text| text.parse().ok());
-    let ids = shared.history.jobs(after, call.limit()?);
+    let after = call.query.get("after").map(|text| text.parse());
+    let after = after
+        .transpose()
+        .map_err(|_| Problem::new("api.bad_request", "?after is no id of a job"))?;
+    let limit = call.limit()?;
+    let mut ids = shared.history.jobs(after, limit.saturating_add(1));
+    let more = ids.len() > limit;
+    ids.truncate(limit);
     let rows: Vec<Value> = ids
         .iter()
         .filter_map(|id| job_json(shared, id).ok())
         .collect();
-    let next = ids.last().map(ToString::to_string);
+    let next = ids.last().filter(|_| more).map(ToString::to_string);
     Ok(Answer::Json(
         json!({"schema": "palisade.jobs/1", "jobs": rows, "after": next}),
     ))

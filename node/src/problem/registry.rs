@@ -27,19 +27,23 @@ macro_rules! registry {
 }
 
 registry! {
-    "api.bad_request" 400 Usage "The request is malformed" "Compare it with the API reference.";
+    "account.malformed" 400 Usage "This is no account" "An address begins with pal1; on local chains the names of `palisade testnet accounts` work too.";
+    "api.address" 400 Usage "This is no address of a node" "Write it as http://127.0.0.1:8645.";
+    "api.bad_request" 400 Usage "The request is malformed" "The detail says what is wrong with it.";
     "api.body_too_large" 413 Usage "The body is larger than this route takes" "Send less at once; blobs go in chunks of 256 KiB.";
     "api.forbidden" 403 Refused "This listener does not serve that" "Administration goes through the unix socket of the node's home.";
+    "api.head_too_large" 431 Usage "The head of the request is too large" "Send at most 64 headers and 16 KiB in all.";
     "api.host" 421 Usage "The Host header names another server" "Add the name to `api.authorities` in node.toml.";
     "api.length_required" 411 Usage "A body needs Content-Length" "Send the length; chunked bodies are not taken.";
     "api.method" 405 Usage "This path has no such method" "See the Allow header.";
-    "api.not_found" 404 NotFound "There is no such path" "See `palisade explain api.not_found` and the route table in the documentation.";
+    "api.not_found" 404 NotFound "There is no such path" "This release may not have it; GET /v1/status is there on every node.";
     "api.overloaded" 503 Unavailable "The node has no room for this request now" "Try again in a moment.";
     "api.rate" 429 Unavailable "Too many requests" "Wait for Retry-After, then go on more slowly.";
     "api.redacted" 403 Refused "This part is shown only on a loopback listener" "Ask from the node's own host.";
     "api.timeout" 504 Unavailable "The node did not answer in time" "Try again; `palisade status` says whether it is alive.";
     "api.unreachable" 503 Unavailable "The node does not answer" "Start one with `palisade testnet up --detach` or `palisade node run`, or name it with --api.";
     "audit.broken" 500 False "The audit log does not verify" "Keep a copy of the whole directory before doing anything else.";
+    "audit.missing" 404 NotFound "There is no audit log here" "Name its directory: palisade audit verify HOME/data/audit.";
     "auth.bad_signature" 401 Refused "The request's signature does not verify" "Sign exactly the base that the reference describes, with the key that keyid names.";
     "auth.expired" 401 Refused "The request's signature is not valid at this time" "Compare clocks with the Date header; sign anew.";
     "auth.form" 401 Refused "The signature headers are not in the one accepted form" "See Accept-Signature in the answer.";
@@ -48,6 +52,7 @@ registry! {
     "auth.role" 403 Refused "This key has no role here" "Sign with a wallet key that has an account, or a validator's session key.";
     "blob.digest" 422 Rejected "The bytes do not have the digest in the path" "Hash what you send: PUT /v1/blobs/<sha256 of the body>.";
     "blob.missing" 404 NotFound "This node does not hold that blob" "Ask another node, or put it first with `palisade model put`.";
+    "block.unknown" 404 NotFound "This node has no such block" "palisade status says how high the chain is.";
     "chain.other" 409 Config "The node serves another chain" "Name the right one with --api, or the right home with --home.";
     "check.clock" 503 False "The clock is off" "Synchronise it (chrony, systemd-timesyncd).";
     "check.commit_age" 503 False "No block was committed for too long" "palisade status --why";
@@ -65,6 +70,7 @@ registry! {
     "check.storage" 503 False "Storage does not answer" "See the log; free space; check the disk.";
     "check.sync" 503 False "The node is behind the chain" "Wait; `palisade status --watch` shows the progress.";
     "check.version" 503 False "Most validators speak a newer release" "Install it, then start again.";
+    "code.unknown" 404 NotFound "There is no such code" "palisade explain all";
     "config.chain" 422 Config "The configuration does not fit the chain" "See the message; development keys and chains stay on loopback.";
     "config.invalid" 422 Config "The configuration is invalid" "palisade config check";
     "config.plain" 422 Config "Plaintext off loopback is refused" "Bind to 127.0.0.1, or set allow_plain = true in that section and put a TLS proxy in front.";
@@ -77,10 +83,12 @@ registry! {
     "evidence.unknown" 404 NotFound "No such evidence" "palisade evidence list";
     "faucet.empty" 503 Unavailable "The faucet has nothing left or is not set up on this node" "Ask another node of the testnet.";
     "faucet.local_only" 403 Refused "Only local chains have a faucet" "Ask somebody for a transfer.";
+    "file.unreadable" 404 NotFound "A file cannot be read" "The detail names it.";
     "home.exists" 409 Rejected "The home is already there" "Name another with --home; nothing was changed.";
     "home.missing" 404 NotFound "There is no home here" "palisade init --chain GENESIS --genesis-hash HEX --role validator";
     "internal" 500 Unexpected "An unexpected error" "This is a bug: report it with the request id and the log.";
     "job.blob_missing" 422 Rejected "This node lacks the job's model or input" "palisade model put FILE, then submit again.";
+    "job.hopeless" 422 JobFailed "The job would end without a result" "palisade job estimate shows why; --no-estimate --fuel-limit N submits it all the same.";
     "job.not_paid" 422 JobFailed "The job ended without a paid result" "palisade job show JOB";
     "job.not_queued" 422 Rejected "The job has left its queue" "Only waiting jobs can be cancelled.";
     "job.unknown" 404 NotFound "No such job" "palisade job list";
@@ -127,17 +135,19 @@ registry! {
     "testnet.unavailable" 503 Unavailable "The net cannot be reached or did not get ready" "palisade testnet logs";
     "tx.bad_signature" 422 Rejected "The signature does not verify on this chain" "Was it signed for another chain?";
     "tx.expired" 422 Rejected "The transaction's time is over" "Sign it anew.";
-    "tx.fee_too_low" 422 Rejected "The fee is too small" "Leave --fee out: the command computes it.";
+    "tx.fee_too_low" 422 Rejected "The fee is too small" "The detail names the least; the commands of palisade compute it.";
     "tx.inapplicable" 422 Rejected "The ledger refuses this transaction now" "The detail names the rule.";
     "tx.insufficient_balance" 422 Rejected "The balance is too small" "palisade account show; on local chains palisade faucet.";
     "tx.malformed" 400 Rejected "These bytes are no transaction" "Send the canonical bytes of a signed transaction.";
     "tx.nonce_ahead" 422 Rejected "The nonce is too far ahead" "palisade account show says which comes next.";
     "tx.nonce_gap" 422 Rejected "The nonce is too far ahead" "palisade account show says which comes next.";
     "tx.stale_nonce" 422 Rejected "The nonce was used before" "palisade account show says which comes next.";
+    "tx.too_long" 422 Rejected "The transaction is longer than any may be" "The detail names the limit.";
     "tx.unknown" 404 NotFound "No such transaction" "It may have expired; look at its account's nonce.";
-    "tx.valid_too_long" 422 Rejected "The transaction would be valid for too long" "Leave the validity to the command.";
-    "tx.valid_until" 422 Rejected "The transaction is no longer or not yet valid" "Leave --valid-until out: the command computes it.";
-    "validator.unknown" 404 NotFound "No such validator" "See GET /v1/validators for all of them.";
+    "tx.valid_too_long" 422 Rejected "The transaction would be valid for too long" "Sign it anew with a nearer last height; the commands of palisade compute it.";
+    "tx.valid_until" 422 Rejected "The transaction is no longer or not yet valid" "Sign it anew with a nearer last height; the commands of palisade compute it.";
+    "usage" 400 Usage "The command line is wrong" "palisade --help";
+    "validator.unknown" 404 NotFound "No such validator" "palisade chain validators";
 }
 
 /// What stands for every rule of the ledger that has no line of its own: the detail names the rule.
