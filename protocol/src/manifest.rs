@@ -192,7 +192,9 @@ pub enum ManifestError {
     #[error("tensor name {0:?} is empty, repeated or over {TENSOR_NAME_BYTES_MAX} bytes")]
     TensorName(String),
     /// A tensor with too many axes, a zero axis or more elements than can be counted.
-    #[error("tensor {0} has an impossible shape")]
+    #[error(
+        "tensor {0} has an axis of length 0, more than {TENSOR_RANK_MAX} axes, or too many elements"
+    )]
     Shape(String),
     /// An input does not start where the one before it ends, or the bundle is not their sum.
     #[error("input {0} lies outside the bundle's order")]

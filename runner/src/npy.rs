@@ -57,6 +57,9 @@ pub enum BundleError {
     /// An input of the model has no array, or an array no input.
     #[error("input {0:?} is missing or unknown")]
     Name(String),
+    /// All inputs together hold nothing.
+    #[error("no element of input: a job needs at least one")]
+    Empty,
     /// All inputs together are too long.
     #[error("{bytes} bytes of inputs, at most {INPUT_BUNDLE_BYTES_MAX} allowed")]
     TooLong {
@@ -235,6 +238,9 @@ pub fn bundle(
     }
     if let Some((name, _)) = arrays.pop() {
         return Err(BundleError::Name(name.unwrap_or_default()));
+    }
+    if bytes.is_empty() {
+        return Err(BundleError::Empty);
     }
     if bytes.len() as u64 > INPUT_BUNDLE_BYTES_MAX {
         return Err(BundleError::TooLong { bytes: bytes.len() });
