@@ -92,7 +92,11 @@ fn bind(section: &str, address: SocketAddr) -> Result<TcpListener> {
             std::io::ErrorKind::AddrInUse => "port.taken",
             _ => "config.invalid",
         };
-        Problem::new(code, format!("{section}.listen = {address}: {error}")).into()
+        let text = match code {
+            "port.taken" => testnet::ports::describe_taken(address.port()),
+            _ => error.to_string(),
+        };
+        Problem::new(code, format!("{section}.listen = {address}: {text}")).into()
     })
 }
 

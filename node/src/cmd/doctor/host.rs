@@ -1,5 +1,6 @@
 //! Checks of this machine, with or without a home: processor, ports, descriptors, clock, disk.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,9 @@ fn ports(home: &Home, config: &Config) -> Vec<Row> {
         rows.push(port(
             check,
             &address.to_string(),
-            TcpListener::bind(address).err(),
+            TcpListener::bind(address)
+                .map_err(|error| named(error, address))
+                .err(),
             own,
         ));
     }
@@ -71,21 +74,33 @@ fn ports(home: &Home, config: &Config) -> Vec<Row> {
         };
         let taken = match udp {
             true => UdpSocket::bind(address).err(),
-            false => TcpListener::bind(address).err(),
+            false => TcpListener::bind(address)
+                .map_err(|error| named(error, address))
+                .err(),
         };
         rows.push(port("port peers", text, taken, own));
     }
     rows
 }
 
-fn port(check: &str, address: &str, taken: Option<std::io::Error>, own: bool) -> Row {
+/// Whoever has a taken port, as far as the kernel lets us see.
+fn named(error: io::Error, address: SocketAddr) -> io::Error {
+    match error.kind() {
+        kind @ io::ErrorKind::AddrInUse => {
+            io::Error::new(kind, testnet::ports::describe_taken(address.port()))
+        }
+        _ => error,
+    }
+}
+
+fn port(check: &str, address: &str, taken: Option<io::Error>, own: bool) -> Row {
     let words = (
         "an address of this host with a free port",
         "end what has it (ss -lnp), or change node.toml",
     );
     match taken {
         None => Row::new(check, Verdict::Pass, format!("{address} is free"), words),
-        Some(error) if own && error.kind() == std::io::ErrorKind::AddrInUse => {
+        Some(error) if own && error.kind() == io::ErrorKind::AddrInUse => {
             let found = format!("{address} is taken while this home's node runs");
             Row::new(check, Verdict::Pass, found, words)
         }
