@@ -24,6 +24,9 @@ use crate::problem::refuse;
 pub(crate) use plan::PlanArgs;
 pub(crate) use watch::is_ended;
 
+/// Fewer digits say too little to be meant.
+const PREFIX_MIN: usize = 4;
+
 /// What to do with jobs.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
@@ -122,17 +125,27 @@ pub(crate) fn id_of(node: &Resolved, text_of_id: &str) -> Result<String> {
     if text_of_id.parse::<JobId>().is_ok() {
         return Ok(text_of_id.to_owned());
     }
-    let value = node.api.get("/v1/jobs?limit=100")?;
-    let ids = value["jobs"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|row| text(row, "id"));
-    let fitting: Vec<&str> = ids
-        .filter(|id| text_of_id.len() >= 4 && id.starts_with(text_of_id))
-        .collect();
+    let digits = text_of_id.bytes().all(|b| b.is_ascii_hexdigit());
+    if !digits || text_of_id.len() < PREFIX_MIN {
+        refuse!(
+            "job.unknown",
+            "{text_of_id:?}: an id, or at least {PREFIX_MIN} of its first digits"
+        );
+    }
+    let mut fitting = Vec::new();
+    let mut path = "/v1/jobs?limit=100".to_owned();
+    loop {
+        let value = node.api.get(&path)?;
+        let rows = value["jobs"].as_array().into_iter().flatten();
+        let ids = rows.map(|row| text(row, "id").to_owned());
+        fitting.extend(ids.filter(|id| id.starts_with(text_of_id)));
+        let Some(after) = value["after"].as_str() else {
+            break;
+        };
+        path = format!("/v1/jobs?limit=100&after={after}");
+    }
     match fitting.as_slice() {
-        [only] => Ok((*only).to_owned()),
+        [only] => Ok(only.clone()),
         [] => refuse!("job.unknown", "{text_of_id}"),
         _ => refuse!("job.unknown", "{text_of_id} begins several ids"),
     }

@@ -72,9 +72,9 @@ pub(super) fn print(output: &OutputTensor) -> String {
     }
 }
 
-/// Output names come from the model: only harmless characters become part of a file's name.
-pub(super) fn write(dir: &Path, output: &OutputTensor) -> Result<String> {
-    std::fs::create_dir_all(dir)?;
+/// A file name for each output. Their names come from the model: only harmless characters stay, and
+/// a name that is taken by then gets its output's number.
+pub(super) fn file_names(outputs: &[OutputTensor]) -> Vec<String> {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
             c
@@ -82,7 +82,20 @@ pub(super) fn write(dir: &Path, output: &OutputTensor) -> Result<String> {
             '_'
         }
     };
-    let name: String = output.name.chars().take(64).map(plain).collect();
+    let mut names: Vec<String> = Vec::new();
+    for (place, output) in outputs.iter().enumerate() {
+        let mut name: String = output.name.chars().take(64).map(plain).collect();
+        while names.contains(&name) {
+            name.push_str(&format!("-{place}"));
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// Writes an output as a `.npy` file; gives its path.
+pub(super) fn write(dir: &Path, name: &str, output: &OutputTensor) -> Result<String> {
+    std::fs::create_dir_all(dir)?;
     let path = dir.join(format!("{name}.npy"));
     let array = npy::Array {
         dtype: output.dtype,
@@ -91,4 +104,24 @@ pub(super) fn write(dir: &Path, output: &OutputTensor) -> Result<String> {
     };
     std::fs::write(&path, npy::write(&array))?;
     Ok(path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::result::Dtype;
+
+    use super::*;
+
+    #[test]
+    fn no_output_overwrites_another() {
+        let output = |name: &str| OutputTensor {
+            name: name.to_owned(),
+            dtype: Dtype::U8,
+            dims: vec![1],
+            elements: vec![0],
+        };
+        let outputs = ["a/b:0", "a:b/0", "a_b_0-1", "../x"].map(output);
+        let names = file_names(&outputs);
+        assert_eq!(names, ["a_b_0", "a_b_0-1", "a_b_0-1-2", "___x"]);
+    }
 }

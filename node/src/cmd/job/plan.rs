@@ -21,7 +21,7 @@ use crate::client::resolve::Resolved;
 use crate::estimate::{self, Estimate, Trial};
 use crate::exit::Exit;
 use crate::home::Chain;
-use crate::keys::file::read_limited;
+use crate::keys::file::read_given;
 use crate::output::{pal, parse_amount};
 use crate::problem::{Problem, refuse};
 
@@ -109,6 +109,7 @@ pub(super) fn submit(
     let chain = node.chain()?;
     let plan = plan(context, node, &chain, args)?;
     let price = price(context, &chain, &plan, args)?;
+    worth_paying(&price)?;
     model::put(context, node, &plan.model, &plan.file)?;
     model::put_input(context, node, &plan.input, &plan.bundle)?;
     let expiry = node.height(&chain)?.plus(args.expiry);
@@ -136,6 +137,16 @@ pub(super) fn submit(
     Ok((job, document))
 }
 
+/// Every seat would find what the estimate found, and be paid for it.
+fn worth_paying(price: &Price) -> Result<()> {
+    match &price.estimate {
+        Some(estimate) if estimate.outcome != "ok" => {
+            refuse!("job.hopeless", "{}: {}", estimate.outcome, estimate.remark)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn describe(plan: &Plan, price: &Price) -> Value {
     json!({
         "schema": "palisade.job-estimate/1", "model": plan.model.root().to_string(),
@@ -151,11 +162,7 @@ fn plan(context: &Context, node: &Resolved, chain: &Chain, args: &PlanArgs) -> R
         return probe(chain, args);
     }
     if args.engine != "onnx" {
-        refuse!(
-            "api.bad_request",
-            "engine {}: this release has onnx",
-            args.engine
-        );
+        refuse!("usage", "engine {}: this release has onnx", args.engine);
     }
     let wanted = args.model.as_deref().unwrap_or_default();
     let (model, file) = if wanted.ends_with(".onnx") {
@@ -190,7 +197,7 @@ fn probe(chain: &Chain, args: &PlanArgs) -> Result<Plan> {
         refuse!("config.chain", "the probe engine is for local chains");
     }
     let Some(attack) = &args.probe_attack else {
-        refuse!("api.bad_request", "the probe engine needs --probe-attack");
+        refuse!("usage", "the probe engine needs --probe-attack");
     };
     let (model, file) = model::describe_attack(attack);
     // Every job has an input; the probe reads none.
@@ -214,14 +221,23 @@ fn probe(chain: &Chain, args: &PlanArgs) -> Result<Plan> {
     })
 }
 
-fn array(text: &str) -> Result<(Option<String>, npy::Array)> {
+/// `FILE`, else `NAME=FILE` with the first `=` that has a file behind it: both may contain one.
+fn name_and_path(text: &str) -> (Option<String>, PathBuf) {
     let whole = PathBuf::from(text);
-    let (name, path) = match text.split_once('=') {
-        Some((name, path)) if !whole.exists() => (Some(name.to_owned()), PathBuf::from(path)),
-        _ => (None, whole),
-    };
-    let bytes = read_limited(&path, NPY_BYTES_MAX)
-        .map_err(|problem| Problem::new("model.refused", problem.detail))?;
+    if whole.exists() {
+        return (None, whole);
+    }
+    let mut splits = text.match_indices('=').map(|(at, _)| text.split_at(at));
+    let named = splits.find(|(_, path)| Path::new(&path[1..]).exists());
+    match named.or_else(|| Some(text.split_at(text.find('=')?))) {
+        Some((name, path)) => (Some(name.to_owned()), PathBuf::from(&path[1..])),
+        None => (None, whole),
+    }
+}
+
+fn array(text: &str) -> Result<(Option<String>, npy::Array)> {
+    let (name, path) = name_and_path(text);
+    let bytes = read_given(&path, NPY_BYTES_MAX, "model.refused")?;
     let array = npy::read(&bytes)
         .map_err(|error| Problem::new("model.refused", format!("{}: {error}", path.display())))?;
     Ok((name, array))
@@ -276,4 +292,36 @@ fn trial(context: &Context, plan: &Plan, fuel_limit: Fuel) -> Result<Estimate> {
 /// The root of a result, if a job has one.
 pub(super) fn result_root(job: &Value) -> Option<Digest> {
     job["result_root"].as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_may_contain_an_equals_sign() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        for name in ["a.npy", "b=c.npy"] {
+            std::fs::write(path(name), b"").unwrap();
+        }
+        let of = |text: String| {
+            let (name, path) = name_and_path(&text);
+            (name.unwrap_or_default(), path.display().to_string())
+        };
+        let plain = |text: &str| (String::new(), text.to_owned());
+        let named = |name: &str, path: String| (name.to_owned(), path);
+        assert_eq!(of(path("a.npy")), plain(&path("a.npy")));
+        assert_eq!(of(path("b=c.npy")), plain(&path("b=c.npy")));
+        assert_eq!(
+            of(format!("x={}", path("a.npy"))),
+            named("x", path("a.npy"))
+        );
+        assert_eq!(
+            of(format!("x=1={}", path("b=c.npy"))),
+            named("x=1", path("b=c.npy"))
+        );
+        assert_eq!(of("x=missing".to_owned()), named("x", "missing".to_owned()));
+        assert_eq!(of("missing".to_owned()), plain("missing"));
+    }
 }

@@ -85,10 +85,12 @@ fn end(context: &Context, node: &Resolved, job: &Value, keep: &Keep) -> Result<E
     if paid && text(job, "outcome") == "ok" {
         let found = outputs::of(node, job)?;
         summary["outputs"] = found.iter().map(outputs::describe).collect();
+        let mut names = outputs::file_names(&found).into_iter();
         for output in &found {
             shown.push_str(&format!("\noutput {}", outputs::print(output)));
-            if let Some(dir) = &keep.output_dir {
-                shown.push_str(&format!("\n  written to {}", outputs::write(dir, output)?));
+            if let (Some(dir), Some(name)) = (&keep.output_dir, names.next()) {
+                let path = outputs::write(dir, &name, output)?;
+                shown.push_str(&format!("\n  written to {path}"));
             }
         }
     }
@@ -96,7 +98,8 @@ fn end(context: &Context, node: &Resolved, job: &Value, keep: &Keep) -> Result<E
     summary["receipt"] = receipt;
     shown.push_str(&lines);
     context.output.document(&summary, || shown);
-    Ok(if paid { Exit::Ok } else { Exit::JobFailed })
+    let answered = paid && text(job, "outcome") == "ok";
+    Ok(if answered { Exit::Ok } else { Exit::JobFailed })
 }
 
 /// The receipt's file and what to say about it. The job has ended either way, so a receipt that
