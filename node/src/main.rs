@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             cli::print_version();
             return ExitCode::SUCCESS;
         }
-        Err(error) => error.exit(),
+        Err(error) => return cli::explain_usage(&error),
     };
     let context = Context::new(cli.global);
     let exit = match cmd::run(cli.command, &context) {

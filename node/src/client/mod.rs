@@ -39,10 +39,7 @@ impl Api {
     pub(crate) fn new(base: &str) -> Result<Self> {
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("http://") {
-            crate::problem::refuse!(
-                "api.bad_request",
-                "{base}: this release speaks http:// only"
-            );
+            crate::problem::refuse!("api.address", "{base}: this release speaks http:// only");
         }
         let config = Agent::config_builder()
             .http_status_as_error(false)

@@ -46,6 +46,9 @@ impl Resolved {
                 let config = home.load_config(global.config.as_deref())?.config;
                 format!("http://{}", config.api.listen)
             }
+            None if global.home.as_ref().is_some_and(|dir| !dir.exists()) => {
+                refuse!("home.missing", "no {}", home.root().display())
+            }
             None => testnet_api(&testnet_dir(global))?,
         };
         Ok(Self {

@@ -62,7 +62,7 @@ pub(crate) fn address_of(node: &Resolved, text: Option<&str>) -> Result<Address>
         return Ok(dev::wallet(index)?.public().address());
     }
     text.parse()
-        .map_err(|error| Problem::new("api.bad_request", format!("{text}: {error}")).into())
+        .map_err(|error| Problem::new("account.malformed", format!("{text}: {error}")).into())
 }
 
 fn show(context: &Context, node: &Resolved, account: Option<&str>) -> Result<Exit> {

@@ -82,7 +82,7 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
 fn look(dir: &Path, identity: &LogIdentity) -> Result<AuditVerdict> {
     for number in 1.. {
         let verdict =
-            verify_dir(dir, identity, &[]).map_err(|error| Problem::new("home.missing", error))?;
+            verify_dir(dir, identity, &[]).map_err(|error| Problem::new("audit.missing", error))?;
         if verdict.ok() || number == LOOKS {
             return Ok(verdict);
         }
@@ -125,8 +125,9 @@ fn signer_of(
             from: "log itself",
         }),
         None => refuse!(
-            "key.unknown",
-            "the log has no checkpoint that names its signer; give --signer"
+            "audit.missing",
+            "{}: no checkpoint names its signer; give --signer if the log is too young to have one",
+            dir.display()
         ),
     }
 }
@@ -135,8 +136,9 @@ fn signer_of(
 /// key signed them all.
 fn named_in_log(dir: &Path, chain: ChainId) -> Result<Option<PublicKey>> {
     let origin = format!("palisade/audit/{chain}/");
-    let unreadable =
-        |error: std::io::Error| Problem::new("home.missing", format!("{}: {error}", dir.display()));
+    let unreadable = |error: std::io::Error| {
+        Problem::new("audit.missing", format!("{}: {error}", dir.display()))
+    };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         paths.push(entry.map_err(unreadable)?.path());

@@ -14,7 +14,7 @@ use super::account::sent;
 use super::chain::pairs;
 use crate::client::{number, text};
 use crate::exit::Exit;
-use crate::keys::file::read_limited;
+use crate::keys::file::read_given;
 use crate::output::pal;
 use crate::problem::Problem;
 
@@ -122,8 +122,7 @@ fn evidence_line(row: &Value) -> String {
 
 fn message(path: &Path) -> Result<Vec<u8>> {
     let max = u64::try_from(2 * EVIDENCE_MESSAGE_BYTES_MAX + 2)?;
-    let bytes = read_limited(path, max)
-        .map_err(|problem| Problem::new("evidence.rejected", problem.detail))?;
+    let bytes = read_given(path, max, "evidence.rejected")?;
     let hex = std::str::from_utf8(&bytes)
         .ok()
         .and_then(|text| hex::decode(text.trim()).ok());

@@ -27,11 +27,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
         (code, None) => entry(code).into_iter().collect(),
     };
     if found.is_empty() && wanted_exit.is_none() {
-        refuse!(
-            "api.not_found",
-            "no code {}; `palisade explain all` lists them",
-            args.code
-        );
+        refuse!("code.unknown", "{}", args.code);
     }
     let codes: Vec<_> = found
         .iter()

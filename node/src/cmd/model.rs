@@ -19,7 +19,7 @@ use super::chain::pairs;
 use crate::client::resolve::Resolved;
 use crate::client::{Api, number, text};
 use crate::exit::Exit;
-use crate::keys::file::read_limited;
+use crate::keys::file::read_given;
 use crate::problem::{Problem, refuse};
 
 /// What to do with models.
@@ -111,8 +111,7 @@ pub(crate) fn describe_file(
     name: Option<&str>,
     licence: &str,
 ) -> Result<(ModelManifest, Vec<u8>)> {
-    let bytes = read_limited(path, MODEL_FILE_BYTES_MAX)
-        .map_err(|problem| Problem::new("model.refused", problem.detail))?;
+    let bytes = read_given(path, MODEL_FILE_BYTES_MAX, "model.refused")?;
     let stem = path
         .file_stem()
         .unwrap_or_default()

@@ -12,7 +12,7 @@ use super::Context;
 use super::job::id_of;
 use crate::exit::Exit;
 use crate::home::Chain;
-use crate::keys::file::read_limited;
+use crate::keys::file::read_given;
 use crate::problem::Problem;
 use crate::receipt::{RECEIPT_BYTES_MAX, Receipt, Verdict, verify as verify_receipt};
 
@@ -79,7 +79,11 @@ pub(crate) fn verify(context: &Context, verb: &VerifyVerb) -> Result<Exit> {
         result,
     } = verb;
     let chain = chain_of(context, genesis.as_deref())?;
-    let bytes = read(file)?;
+    let bytes = match read(file) {
+        Ok(bytes) => bytes,
+        Err(problem) if problem.code == "receipt.malformed" => return malformed(context, &problem),
+        Err(problem) => return Err(problem.into()),
+    };
     let blob = result.as_deref().map(read).transpose()?;
     let verdict = match Receipt::parse(&bytes) {
         Ok(receipt) => verify_receipt(&receipt, &chain.genesis, blob.as_deref()),
@@ -96,9 +100,8 @@ fn chain_of(context: &Context, genesis: Option<&Path>) -> Result<Chain> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    read_limited(path, RECEIPT_BYTES_MAX)
-        .map_err(|problem| Problem::new("receipt.malformed", problem.detail).into())
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    read_given(path, RECEIPT_BYTES_MAX, "receipt.malformed")
 }
 
 fn malformed(context: &Context, problem: &Problem) -> Result<Exit> {

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Subcommand;
+use protocol::digest::TxId;
 use protocol::limits::SIGNED_TX_BYTES_MAX;
 use serde_json::json;
 
 use super::Context;
 use crate::client::text;
 use crate::exit::Exit;
-use crate::keys::file::read_limited;
-use crate::problem::{Problem, refuse};
+use crate::keys::file::read_given;
+use crate::problem::refuse;
 
 /// What to do with transactions.
 #[derive(Subcommand, Debug)]
@@ -38,6 +39,12 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
     let node = context.resolve()?;
     let (document, human) = match verb {
         Verb::Show { id } => {
+            if id.parse::<TxId>().is_err() {
+                refuse!(
+                    "tx.unknown",
+                    "{id:?}: an id has 64 hexadecimal digits, and all are needed"
+                );
+            }
             let found = node.api.get(&format!("/v1/tx/{id}"))?;
             if text(&found, "status") == "unknown" {
                 refuse!("tx.unknown", "{id}");
@@ -72,8 +79,7 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
     let max = u64::try_from(2 * SIGNED_TX_BYTES_MAX + 2)?;
-    let bytes =
-        read_limited(path, max).map_err(|problem| Problem::new("tx.malformed", problem.detail))?;
+    let bytes = read_given(path, max, "tx.malformed")?;
     let hex = std::str::from_utf8(&bytes)
         .ok()
         .and_then(|text| hex::decode(text.trim()).ok());

@@ -69,6 +69,14 @@ pub(crate) fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
+/// Reads a file that somebody named on the command line; `code` says what one that is too long is.
+pub(crate) fn read_given(path: &Path, max: u64, code: &str) -> Result<Vec<u8>, Problem> {
+    read_limited(path, max).map_err(|problem| match problem.code.as_str() {
+        "key.malformed" => Problem::new(code, problem.detail),
+        _ => Problem::new("file.unreadable", problem.detail),
+    })
+}
+
 /// Writes a file of mode 0600 durably: all of it or none of it.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let dir = path.parent().unwrap_or(Path::new("."));
