@@ -16,14 +16,17 @@ shift
 work=$(mktemp -d)
 sleep 600 &
 sleeper=$!
-trap 'kill "$sleeper" 2>/dev/null; rm -rf "$work"' EXIT
+# What some acts make outlives them, and would be in the way of the next try.
+forget() { ipcrm -M 0x5041 -Q 0x5041 -S 0x5041 2>/dev/null || true; }
+trap 'kill "$sleeper" 2>/dev/null; forget; rm -rf "$work"' EXIT
+forget
 echo canary >"$work/secret"
 
 target() {
     case $1 in
         read_secret) echo "$work/secret" ;;
         write_file) echo "$work/written" ;;
-        signal_host) echo "$sleeper" ;;
+        signal_host | signal_host_thread) echo "$sleeper" ;;
     esac
 }
 
