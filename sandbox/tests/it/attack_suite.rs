@@ -12,6 +12,9 @@ use crate::bed;
 /// The key under which the attacks ask for shared memory and queues, as `/proc/sysvipc` shows it.
 const IPC_KEY: &str = "20545";
 
+/// Whether a line would be there because of a job.
+type IsOurs = fn(&str) -> bool;
+
 /// Facts about this host that no job may change. Other programs mount, load modules and share memory
 /// as they please: of that, only what would be ours.
 fn host() -> BTreeMap<&'static str, String> {
@@ -22,7 +25,7 @@ fn host() -> BTreeMap<&'static str, String> {
         "/proc/self/limits",
         "/proc/self/personality",
     ];
-    let ours: [(_, fn(&str) -> bool); 4] = [
+    let ours: [(_, IsOurs); 5] = [
         ("/proc/self/mounts", |line| line.contains("scratch")),
         // What the kernel would load for a kind of socket that an attack asks for.
         ("/proc/modules", |line| {
@@ -30,6 +33,7 @@ fn host() -> BTreeMap<&'static str, String> {
         }),
         ("/proc/sysvipc/shm", |line| first(line) == IPC_KEY),
         ("/proc/sysvipc/msg", |line| first(line) == IPC_KEY),
+        ("/proc/sysvipc/sem", |line| first(line) == IPC_KEY),
     ];
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let mut facts: BTreeMap<_, _> = whole.into_iter().map(|path| (path, read(path))).collect();
