@@ -20,6 +20,20 @@ fn refused(answer: (u16, String), status: u16, code: &str) {
     );
 }
 
+fn heads_too_large_are_refused(node: &Node) {
+    let with = |headers: &str| {
+        node.raw(&format!(
+            "GET /v1/status HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
+            node.api
+        ))
+    };
+    let long = |bytes: usize| format!("X-Long: {}\r\n", "a".repeat(bytes));
+    assert_eq!(with(&long(15_000)).0, 200);
+    refused(with(&long(17_000)), 431, "api.head_too_large");
+    let many: String = (0..65).map(|n| format!("X-{n}: a\r\n")).collect();
+    refused(with(&many), 431, "api.head_too_large");
+}
+
 #[test]
 fn requests_are_judged_in_order() {
     let node = Node::start();
@@ -44,17 +58,7 @@ fn requests_are_judged_in_order() {
     );
     refused(node.raw(&method), 405, "api.method");
 
-    let with = |headers: &str| {
-        node.raw(&format!(
-            "GET /v1/status HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
-            node.api
-        ))
-    };
-    let long = |bytes: usize| format!("X-Long: {}\r\n", "a".repeat(bytes));
-    assert_eq!(with(&long(15_000)).0, 200);
-    refused(with(&long(17_000)), 431, "api.head_too_large");
-    let many: String = (0..65).map(|n| format!("X-{n}: a\r\n")).collect();
-    refused(with(&many), 431, "api.head_too_large");
+    heads_too_large_are_refused(&node);
     refused(node.get("/v1/jobs?after=zz"), 400, "api.bad_request");
     refused(node.get("/v1/blocks/99999"), 404, "block.unknown");
     refused(node.get("/v1/accounts/pal1x"), 400, "account.malformed");
