@@ -66,14 +66,18 @@ impl Resolved {
     /// Asks in the name of the wallet, where the node wants a name: on another host always, on this
     /// one if it says so, since an address here may be the published port of a container.
     pub(crate) fn as_wallet<T>(&self, ask: impl Fn(&Api) -> Result<T>) -> Result<T> {
-        if self.api.is_loopback() {
-            match ask(&self.api) {
-                Err(error) if wants_signature(&error) => {}
-                answer => return answer,
-            }
-        }
+        let refused = match self.api.is_loopback().then(|| ask(&self.api)) {
+            Some(Err(error)) if wants_signature(&error) => Some(error),
+            Some(answer) => return answer,
+            None => None,
+        };
         let chain = self.chain()?;
-        ask(&self.api.signing(self.wallet(&chain)?.key, chain.id))
+        match (self.wallet(&chain), refused) {
+            (Ok(wallet), _) => ask(&self.api.signing(wallet.key, chain.id)),
+            // What the node said tells more than that there is no key here.
+            (Err(_), Some(refused)) => Err(refused),
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// The key that signs as a client: `--key`, the home's only wallet, or a development account.
