@@ -230,14 +230,3 @@ fn a_waiting_seat_that_has_spoken_is_forgotten() {
     assert!(matches!(&intents[..], [Intent::Pin(left)] if left.is_empty()));
     assert_eq!(jobs.queued(), 0);
 }
-
-/// The network's mailbox may be full when a seat is drawn, and says nothing then.
-#[test]
-fn what_a_full_mailbox_did_not_take_is_asked_for_again() {
-    let (mut jobs, order) = (jobs(1), order(0, 20));
-    seat(&mut jobs, &order);
-    fetched(&mut jobs, model(&order), true);
-    let intents = height(&mut jobs, 10, vec![]);
-    assert!(intents.contains(&Intent::Fetch(input(&order))));
-    assert!(!intents.contains(&Intent::Fetch(model(&order))));
-}

@@ -374,10 +374,11 @@ impl Duty {
                     valid_until,
                 }]
             }
-            // Asked for again: a full mailbox took nothing, and what is under way is fetched once. A
-            // bound seat cannot give up, so for it what nobody had is looked for anew.
-            Stage::Fetching(missing) => missing.iter().copied().map(Intent::Fetch).collect(),
-            Stage::Ready | Stage::Running => Vec::new(),
+            // A bound seat cannot give up, so what nobody had is asked for again.
+            Stage::Fetching(missing) if self.order.committed.is_some() => {
+                missing.iter().copied().map(Intent::Fetch).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
