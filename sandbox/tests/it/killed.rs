@@ -36,37 +36,53 @@ fn children(pid: u32) -> Vec<i32> {
     }
 }
 
-fn await_gone(pid: i32) {
-    let deadline = clock::now() + bed::AT_ONCE;
-    while exists(pid) {
-        assert!(clock::now() < deadline, "process {pid} is still there");
+/// After the death of whom it belongs to, a job is gone so soon.
+const GONE: Duration = Duration::from_secs(1);
+
+/// Waits for processes to be gone; says how long that took.
+fn until_gone(is_there: impl Fn() -> bool) -> Duration {
+    let started = clock::now();
+    while is_there() {
+        assert!(started.elapsed() < bed::AT_ONCE, "still there");
         thread::yield_now();
     }
+    started.elapsed()
+}
+
+/// How long a job outlives its launcher.
+fn kill_a_launcher(profile: Profile) -> Duration {
+    let mut slot = bed::slot();
+    let launcher = slot.launcher_pid().unwrap();
+    let killer = thread::spawn(move || {
+        let jobs = children(launcher);
+        assert_eq!(jobs.len(), 1, "one job of launcher {launcher}");
+        kill(Pid::from_raw(launcher.cast_signed()), Signal::SIGKILL).unwrap();
+        until_gone(|| exists(jobs[0]))
+    });
+    let report = bed::run(&mut slot, bed::probe(profile, "sleep"));
+    let took = killer.join().unwrap();
+    assert_eq!(report.outcome, Outcome::LauncherLost, "{profile:?}");
+    // The slot heals itself.
+    let next = bed::run(&mut slot, bed::spec(profile, &["exit", "5"]));
+    assert_eq!(next.outcome, Outcome::Exited(5));
+    assert_ne!(slot.launcher_pid(), Some(launcher));
+    took
 }
 
 #[test]
 fn launcher_killed_takes_the_job_along() {
     for profile in [Profile::Runner, Profile::Native] {
-        let mut slot = bed::slot();
-        let launcher = slot.launcher_pid().unwrap();
-        let killer = thread::spawn(move || {
-            let jobs = children(launcher);
-            assert_eq!(jobs.len(), 1, "one job of launcher {launcher}");
-            kill(Pid::from_raw(launcher.cast_signed()), Signal::SIGKILL).unwrap();
-            await_gone(jobs[0]);
-        });
-        let report = bed::run(&mut slot, bed::probe(profile, "sleep"));
-        killer.join().unwrap();
-        assert_eq!(report.outcome, Outcome::LauncherLost, "{profile:?}");
-        // The slot heals itself.
-        let next = bed::run(&mut slot, bed::spec(profile, &["exit", "5"]));
-        assert_eq!(next.outcome, Outcome::Exited(5));
-        assert_ne!(slot.launcher_pid(), Some(launcher));
+        bed::within(GONE, || kill_a_launcher(profile));
     }
 }
 
 #[test]
 fn node_killed_takes_launcher_and_job_along() {
+    bed::within(GONE, kill_a_node);
+}
+
+/// How long launcher and job outlive their node.
+fn kill_a_node() -> Duration {
     let work = tempfile::tempdir().unwrap();
     let mut node = Command::new(bed::testbed())
         .args(["run-forever", work.path().to_str().unwrap()])
@@ -87,8 +103,7 @@ fn node_killed_takes_launcher_and_job_along() {
     assert_eq!(jobs.len(), 1, "one job of launcher {launcher}");
     node.kill().unwrap();
     node.wait().unwrap();
-    await_gone(launcher.cast_signed());
-    await_gone(jobs[0]);
+    until_gone(|| exists(launcher.cast_signed()) || exists(jobs[0]))
 }
 
 /// Processes of the user that only this slot has.
@@ -151,11 +166,7 @@ fn launcher_killed_at_any_moment_leaves_nothing() {
     }
     eprintln!("{} ran to their end, {} were lost", seen[0], seen[1]);
     drop(slot);
-    let deadline = clock::now() + bed::AT_ONCE;
-    while !processes_of(uid).is_empty() {
-        assert!(clock::now() < deadline, "{:?}", processes_of(uid));
-        thread::yield_now();
-    }
+    until_gone(|| !processes_of(uid).is_empty());
 }
 
 /// The testbed's, which no other test may use.
@@ -168,6 +179,7 @@ fn node_killed_at_any_moment_leaves_nothing() {
         eprintln!("skipped: without root the slot has no user of its own to count by");
         return;
     };
+    let mut soonest = bed::AT_ONCE;
     for turn in 0..8u64 {
         let work = tempfile::tempdir().unwrap();
         let mut node = Command::new(bed::testbed())
@@ -182,12 +194,9 @@ fn node_killed_at_any_moment_leaves_nothing() {
         spin(Duration::from_micros(500 * turn));
         node.kill().unwrap();
         node.wait().unwrap();
-        let deadline = clock::now() + bed::AT_ONCE;
-        while !processes_of(uid).is_empty() {
-            assert!(clock::now() < deadline, "{:?}", processes_of(uid));
-            thread::yield_now();
-        }
+        soonest = soonest.min(until_gone(|| !processes_of(uid).is_empty()));
     }
+    assert!(soonest < GONE, "{soonest:?}");
 }
 
 #[test]
