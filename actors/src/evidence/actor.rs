@@ -11,7 +11,7 @@ use protocol::evidence::EvidenceKind;
 use crate::catalogue::{DomainEvents, EvidenceMail};
 use crate::evidence::effects::EvidenceEffects;
 use crate::evidence::pairs;
-use crate::evidence::workflow::{Evidence, Input, Intent, Source};
+use crate::evidence::workflow::{Evidence, Input, Source};
 use crate::mailbox::Receive;
 use crate::snapshot::Snapshot;
 
@@ -49,9 +49,7 @@ impl EvidenceActor {
     fn found(&mut self, kind: EvidenceKind, first: &[u8], second: &[u8], source: Source) {
         match pairs::prove(&self.snapshot.state, kind, first, second) {
             Some(proof) if self.workflow.is_moot(&self.snapshot.state, &proof) => {
-                if source == Source::Disk {
-                    self.effects.perform(Intent::Done(proof.id()));
-                }
+                self.step(Input::Moot(proof.id(), source));
             }
             Some(proof) => self.step(Input::Found(Box::new(proof), source)),
             None => tracing::debug!(?source, "pair_proves_nothing"),

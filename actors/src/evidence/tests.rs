@@ -190,6 +190,20 @@ fn a_liar_that_signs_hundreds_shields_no_accomplice() {
     assert!(kept.contains(&Intent::Keep(accomplice.id(), accomplice.clone())));
 }
 
+/// What the chain knows already must not be read again at every start.
+#[test]
+fn a_moot_pair_on_disk_is_done_with() {
+    let (mut evidence, proof) = (evidence(), proof(2, 9));
+    let moot = |source| Input::Moot(proof.id(), source);
+    assert_eq!(
+        evidence.step(moot(Source::Disk)),
+        [Intent::Done(proof.id())]
+    );
+    assert_eq!(evidence.step(moot(Source::Gossip)), []);
+    assert_eq!(evidence.step(moot(Source::Seen)), []);
+    assert_eq!(evidence.open(), 0);
+}
+
 /// The chain punishes a validator once; what else there is against it would be reported in vain, every
 /// height until it is too old.
 #[test]

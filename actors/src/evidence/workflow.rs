@@ -72,6 +72,8 @@ pub enum Source {
 pub enum Input {
     /// A contradiction.
     Found(Box<Proof>, Source),
+    /// A contradiction that [`Evidence::is_moot`].
+    Moot(EvidenceId, Source),
     /// From storage: it is durable.
     Kept(EvidenceId),
     /// From consensus.
@@ -154,6 +156,9 @@ impl Evidence {
     pub fn step(&mut self, input: Input) -> Vec<Intent> {
         match input {
             Input::Found(proof, source) => self.found(*proof, source),
+            // Only a pair that lies on disk is there to be done with.
+            Input::Moot(id, Source::Disk) => vec![Intent::Done(id)],
+            Input::Moot(..) => Vec::new(),
             Input::Kept(id) => self.kept(id),
             Input::Committed {
                 height,
