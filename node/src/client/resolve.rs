@@ -66,17 +66,21 @@ impl Resolved {
     /// Asks in the name of the wallet, where the node wants a name: on another host always, on this
     /// one if it says so, since an address here may be the published port of a container.
     pub(crate) fn as_wallet<T>(&self, ask: impl Fn(&Api) -> Result<T>) -> Result<T> {
-        let refused = match self.api.is_loopback().then(|| ask(&self.api)) {
-            Some(Err(error)) if wants_signature(&error) => Some(error),
-            Some(answer) => return answer,
-            None => None,
+        let signing = || -> Result<Api> {
+            let chain = self.chain()?;
+            Ok(self.api.signing(self.wallet(&chain)?.key, chain.id))
         };
-        let chain = self.chain()?;
-        match (self.wallet(&chain), refused) {
-            (Ok(wallet), _) => ask(&self.api.signing(wallet.key, chain.id)),
-            // What the node said tells more than that there is no key here.
-            (Err(_), Some(refused)) => Err(refused),
-            (Err(error), None) => Err(error),
+        if !self.api.is_loopback() {
+            return ask(&signing()?);
+        }
+        match ask(&self.api) {
+            Err(refused) if has_status(&refused, 401) => match signing() {
+                Ok(api) => ask(&api),
+                // What the node said tells more than that there is no key here.
+                Err(error) if has_status(&error, 404) => Err(refused),
+                Err(error) => Err(error),
+            },
+            answer => answer,
         }
     }
 
@@ -179,9 +183,8 @@ fn testnet_api(dir: &Path) -> Result<String> {
     }
 }
 
-/// Whether this is a node's way to say that it must know who asks.
-fn wants_signature(error: &anyhow::Error) -> bool {
+fn has_status(error: &anyhow::Error, status: u16) -> bool {
     error
         .downcast_ref::<Problem>()
-        .is_some_and(|problem| problem.status == 401)
+        .is_some_and(|problem| problem.status == status)
 }
