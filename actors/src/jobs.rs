@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod effects;
+pub(crate) mod fetches;
 pub mod orders;
 pub mod workflow;
 

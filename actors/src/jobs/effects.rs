@@ -13,9 +13,10 @@ use protocol::units::Height;
 use storage::handle::StorageHandle;
 
 use crate::audit::{actor_id, note};
-use crate::catalogue::{DomainEvents, ExecutionMail, NetworkMail};
+use crate::catalogue::{DomainEvents, ExecutionMail};
 use crate::duties::Duties;
 use crate::execution::workflow::Order;
+use crate::jobs::fetches::Fetches;
 use crate::jobs::orders::{self, Standing};
 use crate::jobs::workflow::{Artifact, Intent};
 use crate::mailbox::Outbox;
@@ -100,7 +101,7 @@ impl JobsMetrics {
 pub(crate) struct JobsEffects {
     pub(crate) session_key: Option<PublicKey>,
     pub(crate) duties: Duties,
-    pub(crate) network: Outbox<NetworkMail>,
+    pub(crate) fetches: Fetches,
     pub(crate) execution: Outbox<ExecutionMail>,
     pub(crate) public: PublicBlobs,
     pub(crate) taken: TakenJobs,
@@ -112,6 +113,7 @@ pub(crate) struct JobsEffects {
 impl JobsEffects {
     pub(crate) fn at(&mut self, height: Height) {
         self.height = height;
+        self.fetches.ask_again();
     }
 
     pub(crate) fn measure(&self, committed: &DomainEvents) {
@@ -186,17 +188,9 @@ impl JobsEffects {
             .add_input(&self.duties.storage, request.spec.input);
     }
 
-    pub(crate) fn perform(&self, intent: Intent) {
+    pub(crate) fn perform(&mut self, intent: Intent) {
         match intent {
-            Intent::Fetch(artifact) => {
-                if self
-                    .network
-                    .try_tell(NetworkMail::FetchBlob(artifact))
-                    .is_err()
-                {
-                    tracing::warn!(root = %artifact.root(), "fetch_not_taken");
-                }
-            }
+            Intent::Fetch(artifact) => self.fetches.ask(artifact),
             Intent::Run(order) => self.execution.tell(ExecutionMail::Run(order)),
             Intent::Cancel(job) => self.execution.tell(ExecutionMail::Cancel(job)),
             Intent::Submit { body, valid_until } => {

@@ -22,6 +22,7 @@ use crate::execution::effects::ExecutionEffects;
 use crate::execution::workflow::Execution;
 use crate::jobs::actor::JobsActor;
 use crate::jobs::effects::JobsEffects;
+use crate::jobs::fetches::Fetches;
 use crate::jobs::workflow::{Capacity, Jobs};
 use crate::staking::actor::StakingActor;
 use crate::staking::effects::StakingEffects;
@@ -64,7 +65,7 @@ pub(super) fn jobs(shared: &Shared) -> JobsActor {
         effects: JobsEffects {
             session_key: shared.session_key(),
             duties: shared.duties(),
-            network: shared.bells.network.clone(),
+            fetches: Fetches::new(shared.bells.network.clone()),
             execution: shared.bells.execution.clone(),
             public: shared.public.clone(),
             taken: shared.taken.clone(),
