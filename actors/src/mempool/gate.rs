@@ -91,9 +91,10 @@ impl Gate {
 
     /// A block was committed: what it held is gone, what was too early is offered again.
     pub fn included(&mut self, ids: &[TxId], state: &State) -> Vec<Offered> {
-        self.forget(ids);
+        // First what the new nonces say: then nobody seems to wait for what has just been included.
         self.pool
             .advance(state.height().next(), |address| view_of(state, address));
+        self.forget(ids);
         let again = self.early.take(state.height());
         again
             .into_iter()

@@ -90,7 +90,8 @@ enum Place {
 pub struct Pool {
     chain: ChainId,
     entries: BTreeMap<TxId, Entry>,
-    places: BTreeMap<Place, TxId>,
+    /// Of what is free.
+    places: BTreeSet<Place>,
     wallets: BTreeMap<Address, Wallet>,
     sessions: BTreeMap<PublicKey, usize>,
     paid: Paid,
@@ -112,7 +113,7 @@ impl Pool {
         Self {
             chain,
             entries: BTreeMap::new(),
-            places: BTreeMap::new(),
+            places: BTreeSet::new(),
             wallets: BTreeMap::new(),
             sessions: BTreeMap::new(),
             paid: Paid::default(),
@@ -174,7 +175,7 @@ impl Pool {
         let replaced = match entry.place {
             Place::Wallet { account, nonce } => self.check_wallet(&account, nonce, &entry, view)?,
             Place::Seat { signer, .. } | Place::Evidence { signer, .. } => {
-                if self.places.contains_key(&entry.place) {
+                if self.places.contains(&entry.place) {
                     return Err(PoolRefusal::SeatTaken);
                 }
                 self.check_session(&signer)?;
@@ -191,7 +192,7 @@ impl Pool {
             self.wallets.entry(account).or_default().next = view.nonce;
         }
         self.link(id, entry);
-        self.trim_gaps(id);
+        self.trim_gaps();
         Ok(id)
     }
 
@@ -201,7 +202,6 @@ impl Pool {
             return;
         };
         self.bytes = self.bytes.saturating_sub(entry.bytes);
-        self.places.remove(&entry.place);
         match entry.place {
             Place::Wallet { account, nonce } => {
                 self.paid.remove(&entry);
@@ -210,11 +210,13 @@ impl Pool {
                     wallet.spend = wallet.spend.saturating_sub(entry.spend);
                     if wallet.waiting.is_empty() {
                         self.wallets.remove(&account);
+                    } else if nonce >= wallet.next {
+                        self.settle_gaps(&account);
                     }
                 }
-                self.note_gaps(&account, nonce);
             }
             Place::Seat { signer, .. } | Place::Evidence { signer, .. } => {
+                self.places.remove(&entry.place);
                 if let Some(count) = self.sessions.get_mut(&signer) {
                     *count = count.saturating_sub(1);
                     if *count == 0 {
@@ -233,12 +235,19 @@ impl Pool {
                 gone.insert(*id);
             }
         }
+        let mut moved: Vec<Address> = Vec::new();
         for (account, wallet) in &mut self.wallets {
-            wallet.next = view(account).nonce;
-            gone.extend(wallet.waiting.range(..wallet.next).map(|(_, id)| *id));
+            let before = std::mem::replace(&mut wallet.next, view(account).nonce);
+            if wallet.next != before {
+                moved.push(*account);
+                gone.extend(wallet.waiting.range(..wallet.next).map(|(_, id)| *id));
+            }
         }
         for id in gone {
             self.remove(&id);
+        }
+        for account in moved {
+            self.settle_gaps(&account);
         }
     }
 
@@ -392,20 +401,22 @@ impl Pool {
     fn link(&mut self, id: TxId, entry: Entry) {
         self.arrivals = self.arrivals.saturating_add(1);
         self.bytes = self.bytes.saturating_add(entry.bytes);
-        self.places.insert(entry.place, id);
         match entry.place {
             Place::Wallet { account, nonce } => {
                 self.paid.insert(id, &entry);
                 let wallet = self.wallets.entry(account).or_default();
                 wallet.waiting.insert(nonce, id);
                 wallet.spend = wallet.spend.saturating_add(entry.spend);
+                self.entries.insert(id, entry);
+                self.settle_gaps(&account);
             }
             Place::Seat { signer, .. } | Place::Evidence { signer, .. } => {
+                self.places.insert(entry.place);
                 let count = self.sessions.entry(signer).or_default();
                 *count = count.saturating_add(1);
+                self.entries.insert(id, entry);
             }
         }
-        self.entries.insert(id, entry);
     }
 }
 

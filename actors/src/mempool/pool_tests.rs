@@ -347,3 +347,60 @@ fn out_of_order_is_borne_for_a_while() {
     pool.insert(transfer(5, 1, 700), RICH, NEXT).unwrap();
     assert!(!pool.contains(&transfer(1, 1, 700).tx_id(&chain())));
 }
+
+/// Those that wait for a nonce that is not here, counted the slow way.
+fn stuck(pool: &Pool) -> BTreeSet<TxId> {
+    let of = |wallet: &Wallet| {
+        let missing = (wallet.next..).find(|nonce| !wallet.waiting.contains_key(nonce));
+        let behind = wallet.waiting.range(missing.unwrap_or(u64::MAX)..);
+        behind.map(|(_, id)| *id).collect::<Vec<_>>()
+    };
+    pool.wallets.values().flat_map(of).collect()
+}
+
+/// Goal: the list of those that cannot be included is exact after whatever happens, since a full pool
+/// drops by it. Method: arbitrary arrivals, replacements, departures and heights.
+#[test]
+fn it_is_always_known_who_waits_for_whom() {
+    let mut pool = small(12);
+    pool.paid.share.gapped = 6;
+    let mut random = 7_u64;
+    let mut below = |bound: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % bound
+    };
+    let mut nonces = [0_u64; 4];
+    let mut seen_gaps = 0;
+    for _ in 0..1_500 {
+        let who = usize::try_from(below(4)).unwrap();
+        let seed = u8::try_from(who + 1).unwrap();
+        let view = AccountView {
+            nonce: nonces[who],
+            ..RICH
+        };
+        let tx = transfer(seed, nonces[who] + below(5), 700 + 100 * below(9));
+        match below(8) {
+            0 => pool.remove(&tx.tx_id(&chain())),
+            1 => {
+                nonces[who] += below(3);
+                let nonce_of = |account: &Address| {
+                    let known = |seed: &u8| key(*seed).public().address() == *account;
+                    nonces[usize::from((1..5).find(known).unwrap() - 1)]
+                };
+                pool.advance(NEXT, |account| AccountView {
+                    nonce: nonce_of(account),
+                    ..RICH
+                });
+            }
+            _ => {
+                let _refused_or_not = pool.insert(tx, view, NEXT);
+            }
+        }
+        let listed: BTreeSet<TxId> = pool.paid.gapped.values().copied().collect();
+        assert_eq!(listed, stuck(&pool));
+        seen_gaps += listed.len();
+    }
+    assert!(seen_gaps > 1_000, "{seen_gaps} are too few to say much");
+}

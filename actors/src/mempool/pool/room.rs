@@ -37,8 +37,8 @@ pub(super) type Rank = (u128, Reverse<u64>);
 pub(super) struct Paid {
     pub(super) share: Share,
     ranks: BTreeMap<Rank, TxId>,
-    /// By arrival: those that could not be included when last looked at. Some may be able to by now.
-    gapped: BTreeMap<u64, TxId>,
+    /// By arrival: those that cannot be included before one that is not here.
+    pub(super) gapped: BTreeMap<u64, TxId>,
     bytes: usize,
 }
 
@@ -105,7 +105,7 @@ impl Pool {
         };
         let mut gone = BTreeSet::new();
         let (mut freed, mut count) = (0_usize, 0_usize);
-        let stuck = self.paid.gapped.values().filter(|id| self.is_stuck(id));
+        let stuck = self.paid.gapped.values();
         // Who cannot be included itself offers nothing.
         let offer = if self.has_gap(&account, next..nonce) {
             Amount::ZERO
@@ -139,30 +139,25 @@ impl Pool {
         }
     }
 
-    /// Whether a nonce before this one is missing.
-    fn is_stuck(&self, id: &TxId) -> bool {
-        let Some(Place::Wallet { account, nonce }) = self.entries.get(id).map(|e| e.place) else {
-            return false;
-        };
-        let next = self
-            .wallets
-            .get(&account)
-            .map_or(nonce, |wallet| wallet.next);
-        self.has_gap(&account, next..nonce)
-    }
-
     fn has_gap(&self, account: &Address, mut nonces: Range<u64>) -> bool {
         let waiting = self.wallets.get(account).map(|wallet| &wallet.waiting);
         nonces.any(|nonce| waiting.is_none_or(|waiting| !waiting.contains_key(&nonce)))
     }
 
-    /// Those of an account from this nonce on may wait for one that is not here.
-    pub(super) fn note_gaps(&mut self, account: &Address, from: u64) {
+    /// Says anew which of an account's transactions wait for one that is not here.
+    pub(super) fn settle_gaps(&mut self, account: &Address) {
         let Some(wallet) = self.wallets.get(account) else {
             return;
         };
-        for id in wallet.waiting.range(from..).map(|(_, id)| id) {
-            if let Some(entry) = self.entries.get(id) {
+        let mut reached = wallet.next;
+        for (nonce, id) in &wallet.waiting {
+            let Some(entry) = self.entries.get(id) else {
+                continue;
+            };
+            if *nonce <= reached {
+                self.paid.gapped.remove(&entry.arrival);
+                reached = nonce.saturating_add(1);
+            } else {
                 self.paid.gapped.insert(entry.arrival, *id);
             }
         }
@@ -170,18 +165,11 @@ impl Pool {
 
     /// Only so many may wait for another nonce, the newest among them: out of order is what gossip brings
     /// for a moment, so the oldest go.
-    pub(super) fn trim_gaps(&mut self, newest: TxId) {
-        if self.is_stuck(&newest)
-            && let Some(entry) = self.entries.get(&newest)
-        {
-            self.paid.gapped.insert(entry.arrival, newest);
-        }
+    pub(super) fn trim_gaps(&mut self) {
         while self.paid.gapped.len() > self.paid.share.gapped
             && let Some((_, id)) = self.paid.gapped.pop_first()
         {
-            if self.is_stuck(&id) {
-                self.remove(&id);
-            }
+            self.remove(&id);
         }
     }
 }
