@@ -34,7 +34,7 @@ impl HeightEvents {
 }
 
 /// Events held in all, however few heights that makes: some megabytes.
-pub(crate) const EVENTS_MAX: usize = 1 << 15;
+pub(crate) const EVENTS_MAX: usize = 1 << 14;
 
 /// The events of the last [`EVENT_HEIGHTS`] heights, or of fewer full ones.
 #[derive(Clone, Debug)]

@@ -44,6 +44,7 @@ mod doctor;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod heap;
 mod inherited;
 mod init;
 mod landlock;
@@ -75,6 +76,7 @@ pub use attacks::{PROBE_MODE, probe_main};
 pub use cancel::Cancel;
 pub use doctor::{Row, Verdict, doctor};
 pub use error::{Closed, SealError, SpawnError, SpecError};
+pub use heap::{give_back_heap, keep_heap_small};
 pub use inherited::inherited;
 pub use launcher::launcher_main;
 pub use layers::Layers;

@@ -33,6 +33,8 @@ pub(crate) fn take_sockets() {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
     let Verb::Run { die_with } = verb;
+    // Nothing hangs on it: without, the node only uses more memory.
+    let _bounded = sandbox::keep_heap_small();
     let handed = HANDED
         .lock()
         .ok()

@@ -15,6 +15,9 @@ use tokio::sync::watch;
 use super::record::Entry;
 use super::{History, Refused, Stored};
 
+/// So often, in heights, freed memory is given back to the system: this thread has time.
+const GIVE_BACK_EACH: u64 = 8;
+
 /// Where the books get their entries from.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -52,6 +55,9 @@ fn follow(history: &History, source: &Source) -> Result<()> {
                 break;
             };
             state = step(history, source, state, &stored)?;
+            if state.height().0.is_multiple_of(GIVE_BACK_EACH) {
+                let _nothing_to_give = sandbox::give_back_heap();
+            }
         }
         if waiting.block_on(heights.changed()).is_err() {
             return Ok(());
