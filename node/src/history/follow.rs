@@ -46,6 +46,7 @@ fn follow(history: &History, source: &Source) -> Result<()> {
     let mut state = State::genesis(&source.genesis)?;
     history.enter_genesis(&state);
     let mut heights = source.feed.watch();
+    let mut given_back = state.height();
     let waiting = tokio::runtime::Builder::new_current_thread().build()?;
     loop {
         let newest = *heights.borrow_and_update();
@@ -55,9 +56,10 @@ fn follow(history: &History, source: &Source) -> Result<()> {
                 break;
             };
             state = step(history, source, state, &stored)?;
-            if state.height().0.is_multiple_of(GIVE_BACK_EACH) {
-                let _nothing_to_give = sandbox::give_back_heap();
-            }
+        }
+        if state.height() >= given_back.plus(GIVE_BACK_EACH) {
+            given_back = state.height();
+            let _nothing_to_give = sandbox::give_back_heap();
         }
         if waiting.block_on(heights.changed()).is_err() {
             return Ok(());

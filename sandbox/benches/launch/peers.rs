@@ -180,6 +180,7 @@ fn bundle(work: &Path) -> String {
             "noNewPrivileges": true,
         },
         "root": {"path": "rootfs", "readonly": true},
+        "mounts": [],
         "linux": {"namespaces": namespaces},
     });
     std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
