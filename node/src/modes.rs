@@ -1,16 +1,17 @@
 //! Hidden modes of the binary, matched before anything else in `main`: no command line parser, no
 //! threads, no logging, no fatal panic hook.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use runner::entry::Files;
 
 /// One job: `__runner ENGINE` inside a sandbox.
 pub(crate) const RUNNER_MODE: &str = "__runner";
-const SUPERVISE_MODE: &str = "__supervise";
 
 /// The environment of a runner: tract reads this one past its own knobs.
 pub(crate) fn runner_environment() -> Vec<Vec<u8>> {
@@ -33,7 +34,7 @@ pub(crate) fn run(args: &[OsString]) -> Option<ExitCode> {
     }
     match mode {
         RUNNER_MODE => Some(runner(args.get(2))),
-        SUPERVISE_MODE => Some(supervise(args)),
+        testnet::supervisor::MODE => Some(supervise(args)),
         _ => None,
     }
 }
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &[OsString]) -> Option<ExitCode> {
 /// `__supervise DIR [--tied PID]`: a testnet's own process.
 fn supervise(args: &[OsString]) -> ExitCode {
     crate::panic::install();
+    take_name(args);
     let Some(dir) = args.get(2) else {
         return ExitCode::from(2);
     };
@@ -55,9 +57,22 @@ fn supervise(args: &[OsString]) -> ExitCode {
     match testnet::supervisor::supervise(&dir, tied) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            // On a full disk there is no room for a log; whoever waits for the net hears it here.
+            let words = testnet::supervisor::LastWords::of(&error).to_line();
+            drop(writeln!(io::stdout(), "{words}"));
+            drop(writeln!(io::stderr(), "{error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Takes the name it was called by, as `ps` shows it: one that was started as `/proc/self/exe` would
+/// be called `exe` there.
+pub(crate) fn take_name(args: &[OsString]) {
+    let called = args.first().map(Path::new).and_then(Path::file_name);
+    if let Some(name) = called.and_then(|name| CString::new(name.as_bytes()).ok()) {
+        let taken = nix::sys::prctl::set_name(&name);
+        debug_assert!(taken.is_ok(), "a name in our own memory is always taken");
     }
 }
 

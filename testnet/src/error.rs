@@ -41,6 +41,24 @@ impl CommandError {
         }
     }
 
+    /// What the disk refused becomes exit 4: the message names the path. Anything else stays as it is.
+    #[must_use]
+    pub fn of_disk(error: anyhow::Error) -> anyhow::Error {
+        let by_disk = error.chain().any(|cause| cause.is::<std::io::Error>());
+        if error.is::<Self>() || !by_disk {
+            return error;
+        }
+        Self::unwritten(format!("{error:#}")).into()
+    }
+
+    /// The disk has no room for a net, or refuses it otherwise.
+    #[must_use]
+    pub fn unwritten(detail: impl Into<String>) -> Self {
+        let hint = "make room there, then begin anew: `palisade testnet up --fresh`, or \
+                    `testnet init` into an empty folder";
+        Self::unavailable(detail, hint)
+    }
+
     /// This build has no profiles.
     pub fn left_out(what: &str) -> Self {
         Self {

@@ -1,7 +1,9 @@
 //! A net by name: its folder, its plan, its supervisor. What every command starts from.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,7 +13,7 @@ use crate::clock::poll;
 use crate::error::CommandError;
 use crate::files::{Endpoints, NetDir};
 use crate::plan::Plan;
-use crate::supervisor::{NodeReport, Request, call, running_pid};
+use crate::supervisor::{LastWords, MODE, NodeReport, Request, call, running_pid};
 use crate::view::LiveView;
 
 /// The supervisor has its endpoints or is gone within this.
@@ -72,23 +74,7 @@ impl Net {
             return Err(CommandError::unavailable(detail, hint).into());
         }
         self.dir.remove("endpoints.json");
-        let log = std::fs::File::create(self.dir.file("supervisor.log"))
-            .with_context(|| self.dir.file("supervisor.log").display().to_string())?;
-        let mut command = Command::new(crate::palisade::SELF);
-        command
-            .arg0("palisade")
-            .arg("__supervise")
-            .arg(self.dir.path());
-        if tie == Tie::Tied {
-            command.arg("--tied").arg(std::process::id().to_string());
-        }
-        let mut child = command
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("cannot start the supervisor")?;
+        let mut child = self.spawn_supervisor(tie).map_err(CommandError::of_disk)?;
         let answer = poll(UP_TIMEOUT, || match child.try_wait() {
             Ok(None) => self
                 .dir
@@ -100,21 +86,25 @@ impl Net {
         });
         match answer.flatten() {
             Some(endpoints) => Ok(endpoints),
-            None => {
-                let log = std::fs::read_to_string(self.dir.file("supervisor.log"));
-                let last = log
-                    .unwrap_or_default()
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .to_owned();
-                let hint = "`palisade testnet logs` shows what the nodes say";
-                Err(
-                    CommandError::unavailable(format!("the net did not start: {last}"), hint)
-                        .into(),
-                )
-            }
+            None => Err(not_started(&mut child).into()),
         }
+    }
+
+    fn spawn_supervisor(&self, tie: Tie) -> Result<Child> {
+        let log = self.dir.file("supervisor.log");
+        let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = Command::new(crate::palisade::SELF);
+        command.arg0("palisade").arg(MODE).arg(self.dir.path());
+        if tie == Tie::Tied {
+            command.arg("--tied").arg(std::process::id().to_string());
+        }
+        command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .context("cannot start the supervisor")
     }
 
     /// Asks the supervisor something.
@@ -204,4 +194,21 @@ impl Net {
         })?;
         Ok(())
     }
+}
+
+/// What a supervisor that ended, or is not ready in time, leaves to say.
+fn not_started(child: &mut Child) -> CommandError {
+    let mut said = String::new();
+    match (child.try_wait(), child.stdout.take()) {
+        (Ok(Some(_)), Some(out)) => {
+            // What cannot be read is missing from the message, and the message is what counts.
+            drop(out.take(LastWords::BYTES_MAX).read_to_string(&mut said));
+        }
+        _ => said.push_str("its supervisor is not ready in time"),
+    }
+    let words = LastWords::read(&said);
+    let hint = words.hint.unwrap_or_else(|| {
+        "`palisade testnet logs` and supervisor.log in the net's folder say more".to_owned()
+    });
+    CommandError::unavailable(format!("the net did not start: {}", words.detail), hint)
 }

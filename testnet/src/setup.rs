@@ -1,11 +1,12 @@
 //! Writes a net: genesis, homes, accounts, plan. Starts nothing.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use protocol::digest::ChainId;
 use protocol::genesis::{Genesis, GenesisAccount, GenesisValidator, is_local_name};
 use protocol::keys::SecretKey;
 use protocol::units::{Amount, TimeMs};
 
+use crate::error::CommandError;
 use crate::files::{Account, Accounts, NetDir, write_atomically};
 use crate::home::{DevBranch, HomeSpec, Host, KeySource, NodeKeys, random_key};
 use crate::manifest::Manifest;
@@ -81,10 +82,9 @@ impl Setup<'_> {
     /// If the folder holds a net already, or the disk refuses; the path is named.
     pub fn write(&self, host: &dyn Host) -> Result<Plan> {
         if self.dir.file("plan.json").exists() {
-            bail!(
-                "{} holds a net already: `--fresh` replaces it",
-                self.dir.path().display()
-            );
+            let detail = format!("{} holds a net already", self.dir.path().display());
+            let hint = "`testnet up --fresh` replaces it, `testnet init --if-missing` leaves it";
+            return Err(CommandError::config(detail, hint).into());
         }
         let members = self.members(host)?;
         let accounts = self.accounts(host, &members)?;
@@ -93,16 +93,19 @@ impl Setup<'_> {
         let text = genesis.to_toml();
         // What was written is what every node will read: parse it as they do.
         let genesis = Genesis::parse(text.as_bytes()).context("the manifest makes no genesis")?;
-        self.write_homes(host, &members, text.as_bytes())?;
-        if let Some(Client { name, key }) = &client {
-            host.write_client(&self.dir.client(name), name, text.as_bytes(), key)?;
-        }
-        write_atomically(&self.dir.file("genesis.toml"), text.as_bytes())?;
-        let manifest = toml::to_string(self.manifest)?;
-        write_atomically(&self.dir.file("manifest.toml"), manifest.as_bytes())?;
-        self.dir.write("accounts.json", &accounts)?;
         let plan = self.plan(&genesis.chain_id, &members);
-        self.dir.write("plan.json", &plan)?;
+        let write = || -> Result<()> {
+            self.write_homes(host, &members, text.as_bytes())?;
+            if let Some(Client { name, key }) = &client {
+                host.write_client(&self.dir.client(name), name, text.as_bytes(), key)?;
+            }
+            write_atomically(&self.dir.file("genesis.toml"), text.as_bytes())?;
+            let manifest = toml::to_string(self.manifest)?;
+            write_atomically(&self.dir.file("manifest.toml"), manifest.as_bytes())?;
+            self.dir.write("accounts.json", &accounts)?;
+            self.dir.write("plan.json", &plan)
+        };
+        write().map_err(CommandError::of_disk)?;
         Ok(plan)
     }
 

@@ -2,8 +2,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::ops::RangeInclusive;
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+
+use crate::error::CommandError;
 
 /// The slots there are.
 pub const SLOTS: RangeInclusive<u8> = 77..=99;
@@ -30,10 +33,8 @@ impl Slot {
                 });
             }
         }
-        bail!(
-            "all {} slots are taken by running nets: `palisade testnet down` one",
-            SLOTS.count()
-        )
+        let detail = format!("all {} slots are taken by running nets", SLOTS.count());
+        Err(CommandError::unavailable(detail, "`palisade testnet down` ends one").into())
     }
 
     /// Its number, the second byte of every address of the net.
@@ -54,13 +55,19 @@ fn try_lock(number: u8) -> Result<Option<File>> {
     {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(None),
-        Err(error) => bail!("cannot open {}: {error}", path.display()),
+        Err(error) => return Err(refused("open", &path, &error)),
     };
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => bail!("cannot lock {}: {error}", path.display()),
+        Err(TryLockError::Error(error)) => Err(refused("lock", &path, &error)),
     }
+}
+
+fn refused(verb: &str, path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let detail = format!("cannot {verb} {}: {error}", path.display());
+    let hint = "nets claim their addresses there: make room, or set TMPDIR to another folder";
+    CommandError::unavailable(detail, hint).into()
 }
 
 #[cfg(test)]

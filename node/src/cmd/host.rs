@@ -1,6 +1,6 @@
 //! What the binary does for `palisade testnet` and `palisade demo`: homes and development keys.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use protocol::digest::ChainId;
 use protocol::keys::{PublicKey, SecretKey};
 use protocol::units::Height;
@@ -85,11 +85,22 @@ impl Host for Binary {
     }
 
     fn write_home(&self, spec: &HomeSpec<'_>) -> Result<()> {
-        write_home(spec).with_context(|| spec.dir.display().to_string())
+        write_home(spec).map_err(|error| unwritten(error, &spec.dir))
     }
 
     fn write_client(&self, dir: &Path, name: &str, genesis: &[u8], key: &SecretKey) -> Result<()> {
-        write_client(dir, name, genesis, key).with_context(|| dir.display().to_string())
+        write_client(dir, name, genesis, key).map_err(|error| unwritten(error, dir))
+    }
+}
+
+/// What a home could not be written for, with its folder named. A disk that refuses is told apart.
+fn unwritten(error: anyhow::Error, dir: &Path) -> anyhow::Error {
+    match error.downcast_ref::<Problem>() {
+        Some(problem) if problem.code == "storage.failed" => {
+            CommandError::unwritten(problem.detail.clone()).into()
+        }
+        Some(_) => error,
+        None => CommandError::of_disk(error.context(dir.display().to_string())),
     }
 }
 

@@ -44,7 +44,9 @@ pub(crate) fn install(format: LogFormat, filter: &str, verbose: u8) {
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // A log without room loses lines; complaining of that on the same stderr would panic.
+        .log_internal_errors(false);
     // A second installation, as in tests, changes nothing.
     let installed = if json {
         builder.json().flatten_event(true).try_init()

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &UpArgs, context: &Context<'_>) -> Result<()> {
 
 /// The net as it is, or a new one.
 fn prepare(args: &UpArgs, context: &Context<'_>) -> Result<Net> {
-    let dir = NetDir::of(&args.which.name);
+    let dir = NetDir::of(&args.which.name)?;
     let exists = dir.file("plan.json").exists();
     if exists && !args.fresh {
         if args.file.is_some() || !args.fund.is_empty() || !args.allow_degraded.is_empty() {
@@ -58,7 +58,9 @@ fn prepare(args: &UpArgs, context: &Context<'_>) -> Result<Net> {
         let mut net = Net::open(dir)?;
         net.plan.api_port = args.api_port;
         net.plan.metrics_port = args.metrics_port;
-        net.dir.write("plan.json", &net.plan)?;
+        net.dir
+            .write("plan.json", &net.plan)
+            .map_err(CommandError::of_disk)?;
         return Ok(net);
     }
     if dir.path().exists() {

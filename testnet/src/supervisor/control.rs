@@ -148,8 +148,11 @@ pub(super) fn lock(dir: &NetDir) -> Result<std::fs::File> {
             holder.trim()
         );
     }
-    file.set_len(0)?;
-    writeln!(file, "{}", std::process::id())?;
+    let write = |file: &mut std::fs::File| {
+        file.set_len(0)?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(file)
 }
 
@@ -161,7 +164,8 @@ pub(super) fn listen(dir: &NetDir) -> Result<Receiver<Asked>> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    let listener = UnixListener::bind(path).context("cannot open the control socket")?;
+    let listener = UnixListener::bind(path)
+        .with_context(|| format!("cannot make {}", dir.file(SOCKET).display()))?;
     drop(folder);
     let (asked, requests) = sync_channel(16);
     std::thread::Builder::new()

@@ -11,9 +11,15 @@
 //! asked, it is asked through one socket in the net's folder, answered one line of JSON a request.
 
 mod control;
+mod ended;
 mod node;
 mod serve;
+mod words;
 
 pub use control::{Fault, NodeReport, Request, Response, call, running_pid};
 pub use node::NodeState;
 pub use serve::{die_with, supervise};
+pub use words::LastWords;
+
+/// The binary's hidden mode that is a supervisor: this word, then the net's folder.
+pub const MODE: &str = "__supervise";

@@ -9,9 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::control::{Asked, Fault, Request, Response, listen, lock};
+use super::ended;
 use super::node::{Node, NodeState};
 use crate::client::Api;
 use crate::clock::Deadline;
+use crate::error::CommandError;
 use crate::files::{Endpoint, Endpoints, NetDir};
 use crate::plan::{Plan, PlannedNode};
 use crate::slot::Slot;
@@ -157,12 +159,8 @@ impl Net {
             .filter(|node| node.state() != NodeState::Waiting);
         for node in started.clone() {
             if !node.runs() {
-                let log = self.dir.log(&node.plan.name);
-                bail!(
-                    "{} ended while starting: see {}",
-                    node.plan.name,
-                    log.display()
-                );
+                let exit_code = node.report().exit_code;
+                return Err(ended::why(&self.dir, &node.plan.name, exit_code).into());
             }
         }
         let mut apis = started.map(|node| Api::new(node.api_url()));
@@ -171,10 +169,7 @@ impl Net {
             return self.dir.write("endpoints.json", &self.endpoints());
         }
         if deadline.passed() {
-            bail!(
-                "no first block within {} s: see the nodes' logs",
-                READY_TIMEOUT.as_secs()
-            );
+            return Err(ended::no_block(&self.dir, READY_TIMEOUT.as_secs()).into());
         }
         Ok(())
     }
@@ -268,8 +263,8 @@ fn sockets(plan: &Plan) -> Result<Vec<Node>> {
         let node: PlannedNode = node;
         let (api, metrics) = if index == 0 {
             (
-                first(plan.api_port, API_PORT)?,
-                first(plan.metrics_port, METRICS_PORT)?,
+                first("--api-port", plan.api_port, API_PORT)?,
+                first("--metrics-port", plan.metrics_port, METRICS_PORT)?,
             )
         } else {
             (bind(0)?, bind(0)?)
@@ -284,9 +279,16 @@ fn bind(port: u16) -> std::io::Result<TcpListener> {
 }
 
 /// The asked port or an error; without one the usual port or any.
-fn first(asked: Option<u16>, usual: u16) -> Result<TcpListener> {
+fn first(flag: &str, asked: Option<u16>, usual: u16) -> Result<TcpListener> {
     match asked {
-        Some(port) => bind(port).with_context(|| crate::ports::describe_taken(port)),
+        Some(port) => bind(port).map_err(|error| {
+            let detail = match error.kind() {
+                std::io::ErrorKind::AddrInUse => crate::ports::describe_taken(port),
+                _ => format!("port {port}: {error}"),
+            };
+            let hint = format!("end what holds it, or give another {flag}");
+            CommandError::unavailable(detail, hint).into()
+        }),
         None => Ok(bind(usual).or_else(|_| bind(0))?),
     }
 }
