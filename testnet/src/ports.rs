@@ -1,8 +1,12 @@
-//! Who holds a port, by name, so that the error says what to end.
+//! Who holds a port, by command, so that the error says what to end.
 
 use std::fs;
+use std::path::Path;
 
-/// `port 8645 is taken by pid 4711 (palisade)`, as far as the kernel lets us see.
+/// More of a command line says no more about which process it is.
+const COMMAND_CHARS_MAX: usize = 120;
+
+/// `port 8645 is taken by pid 4711 (palisade node run)`, as far as the kernel lets us see.
 #[must_use]
 pub fn describe_taken(port: u16) -> String {
     match holder(port) {
@@ -34,11 +38,45 @@ fn holder(port: u16) -> Option<(u32, String)> {
             .filter_map(|fd| fs::read_link(fd.path()).ok())
             .any(|target| target.as_os_str() == wanted.as_str());
         if holds {
-            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            return Some((pid, name.trim().to_owned()));
+            return Some((pid, command(&entry.path())));
         }
     }
     None
+}
+
+/// What runs there, as a person would have typed it; by the kernel's short name if there is no line.
+fn command(process: &Path) -> String {
+    let line = fs::read(process.join("cmdline")).unwrap_or_default();
+    let words = line.split(|byte| *byte == 0);
+    let words: Vec<String> = words
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let text = match words.as_slice() {
+        [] => fs::read_to_string(process.join("comm")).unwrap_or_default(),
+        // Nobody types the hidden mode: a supervisor is the net that it holds.
+        [_, mode, dir, ..] if mode == crate::supervisor::MODE => {
+            let from = fs::read_link(process.join("cwd")).unwrap_or_default();
+            format!("palisade testnet up, in {}", from.join(dir).display())
+        }
+        [program, arguments @ ..] => {
+            let name = Path::new(program).file_name().unwrap_or_default();
+            let mut typed = vec![name.to_string_lossy().into_owned()];
+            typed.extend_from_slice(arguments);
+            typed.join(" ")
+        }
+    };
+    shown(text.trim())
+}
+
+/// Somebody else's command line goes to a terminal: no control characters, and not endlessly.
+fn shown(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '?' } else { c };
+    let mut shown: String = text.chars().take(COMMAND_CHARS_MAX).map(plain).collect();
+    if text.chars().nth(COMMAND_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Field 2 is `address:port` in hexadecimal, field 4 the state (0A listens), field 10 the inode
@@ -67,5 +105,41 @@ mod tests {
             text.contains(&format!("pid {}", std::process::id())),
             "{text}"
         );
+        let own = std::env::args().next().unwrap();
+        let own = Path::new(&own).file_name().unwrap().to_string_lossy();
+        assert!(text.contains(&format!("({own}")), "{text}");
+    }
+
+    fn of(cmdline: &[u8]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("cmdline"), cmdline).unwrap();
+        fs::write(dir.path().join("comm"), "exe\n").unwrap();
+        std::os::unix::fs::symlink("/home/me", dir.path().join("cwd")).unwrap();
+        command(dir.path())
+    }
+
+    #[test]
+    fn commands_are_named_as_they_are_typed() {
+        assert_eq!(
+            of(b"palisade\0--home\0x/nodes/alice\0node\0run\0"),
+            "palisade --home x/nodes/alice node run"
+        );
+        assert_eq!(
+            of(b"/usr/bin/python3\0-m\0http.server\0"),
+            "python3 -m http.server"
+        );
+        assert_eq!(
+            of(b"palisade\0__supervise\0palisade-testnet/two\0--tied\09\0"),
+            "palisade testnet up, in /home/me/palisade-testnet/two"
+        );
+        // A process that ended or belongs to the kernel has no line.
+        assert_eq!(of(b""), "exe");
+    }
+
+    #[test]
+    fn a_foreign_command_line_cannot_write_on_the_terminal() {
+        assert_eq!(of(b"x\0\x1b[2J\nz\0"), "x ?[2J?z");
+        let long = of(&b"y".repeat(5000));
+        assert_eq!(long.chars().count(), COMMAND_CHARS_MAX + 1);
     }
 }
