@@ -8,15 +8,26 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::error::CommandError;
+
+/// Where all nets of a working directory are.
+pub const NETS: &str = "palisade-testnet";
+/// A name is a folder's, stands in lines for people and in the paths that every message names.
+pub const NET_NAME_BYTES_MAX: usize = 64;
+
 /// The folder of one net, `./palisade-testnet/<name>/`.
 #[derive(Debug, Clone)]
 pub struct NetDir(PathBuf);
 
 impl NetDir {
     /// The folder of the net with this name, below the working directory.
-    #[must_use]
-    pub fn of(name: &str) -> Self {
-        Self(Path::new("palisade-testnet").join(name))
+    ///
+    /// # Errors
+    /// [`CommandError`] with exit code 78 if a path could hide in the name: what is written for a net
+    /// stays in [`NETS`].
+    pub fn of(name: &str) -> Result<Self, CommandError> {
+        check_name("--name", name)?;
+        Ok(Self(Path::new(NETS).join(name)))
     }
 
     /// The folder at this path.
@@ -83,6 +94,35 @@ impl NetDir {
     pub fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
         write_atomically(&self.file(name), &serde_json::to_vec_pretty(value)?)
     }
+}
+
+/// Refuses what is not the plain name of a folder. `flag` is where it was given.
+///
+/// # Errors
+/// [`CommandError`] with exit code 78.
+pub fn check_name(flag: &str, name: &str) -> Result<(), CommandError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let begins_well = name.bytes().next().is_some_and(|b| b != b'-');
+    if begins_well && name.len() <= NET_NAME_BYTES_MAX && name.bytes().all(plain) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(NET_NAME_BYTES_MAX).collect();
+    let detail = format!("{flag}: {shown:?} is no plain name of a folder");
+    let hint = format!(
+        "1 to {NET_NAME_BYTES_MAX} of a-z, A-Z, 0-9, - and _, not beginning with -: \
+         `{flag} {}`",
+        meant(name)
+    );
+    Err(CommandError::config(detail, hint))
+}
+
+/// A name that would do in place of a wrong one: its last plain part.
+fn meant(name: &str) -> String {
+    let other = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let mut parts = name.split(other).map(|part| part.trim_start_matches('-'));
+    let last = parts.rfind(|part| !part.is_empty());
+    let kept = last.map(|part| part.chars().take(NET_NAME_BYTES_MAX).collect());
+    kept.unwrap_or_else(|| "default".to_owned())
 }
 
 /// Writes a file so that it is either the old one or the whole new one.
@@ -172,6 +212,53 @@ pub struct Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_those_of_plain_folders() {
+        for good in [
+            "default",
+            "a",
+            "Net_2-b",
+            "9",
+            &"x".repeat(NET_NAME_BYTES_MAX),
+        ] {
+            let dir = NetDir::of(good).unwrap();
+            assert_eq!(dir.path().parent(), Some(Path::new(NETS)), "{good}");
+        }
+        let long = "x".repeat(NET_NAME_BYTES_MAX + 1);
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "/tmp/x",
+            "a\\b",
+            "-a",
+            "a b",
+            "a\n",
+            "a\0",
+            "n\u{e4}me",
+            &long,
+        ] {
+            let error = NetDir::of(bad).unwrap_err();
+            assert_eq!((error.exit, error.code), (78, "testnet.config"), "{bad:?}");
+            assert!(error.detail.contains("--name"), "{bad:?}: {error}");
+            assert!(!error.detail.contains('\n'), "{bad:?}: {error}");
+            assert!(
+                error.hint.contains("1 to 64 of a-z"),
+                "{bad:?}: {}",
+                error.hint
+            );
+        }
+        assert!(NetDir::of("../x").unwrap_err().hint.ends_with("`--name x`"));
+        assert!(
+            NetDir::of("..")
+                .unwrap_err()
+                .hint
+                .ends_with("`--name default`")
+        );
+    }
 
     #[test]
     fn files_are_replaced_whole_and_missing_ones_are_none() {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::expect::{Expr, Names, parse};
+use crate::models::Model;
 
 /// Names that nodes get when none are given, in this order.
 pub const NODE_NAMES: [&str; 16] = [
@@ -280,15 +281,7 @@ impl Manifest {
             let reason = "a testnet's chain name starts with palisade-local- or palisade-dev-";
             return Err(refuse("chain_name", reason));
         }
-        if !(1..=NODE_NAMES.len()).contains(&self.node.len()) {
-            let reason = format!(
-                "{} nodes, 1 to {} allowed",
-                self.node.len(),
-                NODE_NAMES.len()
-            );
-            return Err(refuse("node", reason));
-        }
-        self.check_order()?;
+        self.check_names()?;
         let params = self.params()?;
         for name in self.names() {
             self.check_node(&name, &params)?;
@@ -301,6 +294,15 @@ impl Manifest {
             return Err(refuse("start_at", "at least one node must start at once"));
         }
         self.check_faulty_stake()?;
+        if let Some(load) = &self.load
+            && Model::by_name(&load.model).is_none()
+        {
+            let reason = format!(
+                "no model `{}`: demo/echo, demo/spin or demo/digits",
+                load.model
+            );
+            return Err(refuse("load.model", reason));
+        }
         for expect in &self.expect {
             if let Some(within) = &expect.within {
                 duration_ms(within).ok_or_else(|| {
@@ -309,6 +311,27 @@ impl Manifest {
             }
         }
         self.expectations().map(drop)
+    }
+
+    /// How many nodes there are, and that each is called by a name that a folder can have.
+    ///
+    /// # Errors
+    /// [`ManifestError`] naming the first that is not.
+    pub fn check_names(&self) -> Result<(), ManifestError> {
+        let count = self.order.len().max(self.node.len());
+        if !(1..=NODE_NAMES.len()).contains(&count) {
+            let reason = format!("{count} nodes, 1 to {} allowed", NODE_NAMES.len());
+            return Err(refuse("node", reason));
+        }
+        for name in self.order.iter().chain(self.node.keys()) {
+            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            let well = name.bytes().next().is_some_and(|b| b != b'-') && name.bytes().all(plain);
+            if !well || !moniker_is_valid(name) {
+                let reason = "names are 1 to 32 of a-z, 0-9 and -, not beginning with -";
+                return Err(refuse(format!("node.{name:?}"), reason));
+            }
+        }
+        self.check_order()
     }
 
     fn check_order(&self) -> Result<(), ManifestError> {
@@ -322,15 +345,6 @@ impl Manifest {
 
     fn check_node(&self, name: &str, params: &Params) -> Result<(), ManifestError> {
         let node = &self.node[name];
-        let simple = name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !simple || !moniker_is_valid(name) {
-            return Err(refuse(
-                format!("node.{name}"),
-                "names are 1 to 32 of a-z, 0-9 and -",
-            ));
-        }
         let stake = self.stake(name)?;
         let least = params.self_bond_min;
         let key = || format!("node.{name}.stake");
@@ -471,5 +485,11 @@ mod tests {
         assert!(broken("[genesis]", "[genesys]").contains("genesys"));
         assert!(broken("slashed(mallory", "slashed(malory").contains("did you mean `mallory`"));
         assert!(broken("\"60s\"", "\"soon\"").contains("is not like 60s"));
+        let load = "[load]\njobs_per_s = 1\nmodel = \"demo/ecko\"\n[node.bob]";
+        assert!(broken("[node.bob]", load).contains("demo/echo"));
+        for name in ["Bob", "b/b", "-bob", &"b".repeat(33)] {
+            let wrong = broken("[node.bob]", &format!("[node.{name:?}]"));
+            assert!(wrong.contains("1 to 32 of a-z, 0-9 and -"), "{wrong}");
+        }
     }
 }

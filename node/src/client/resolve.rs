@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use protocol::keys::SecretKey;
 use serde_json::Value;
+use testnet::files::{NETS, check_name};
 
 use super::Api;
 use crate::cli::Global;
@@ -12,8 +13,6 @@ use crate::home::{Chain, Home};
 use crate::keys::{Role, dev, file, password};
 use crate::problem::{Problem, refuse};
 
-/// Where testnets keep their files, from the working directory.
-const TESTNETS: &str = "palisade-testnet";
 /// No `endpoints.json` is longer.
 const ENDPOINTS_BYTES_MAX: u64 = 1 << 20;
 
@@ -49,7 +48,7 @@ impl Resolved {
             None if global.home.as_ref().is_some_and(|dir| !dir.exists()) => {
                 refuse!("home.missing", "no {}", home.root().display())
             }
-            None => testnet_api(&testnet_dir(global))?,
+            None => testnet_api(&testnet_dir(global)?)?,
         };
         Ok(Self {
             global: global.clone(),
@@ -148,7 +147,7 @@ fn development(wanted: Option<&str>, role: Role, local: bool) -> Result<Signer> 
 
 /// The chain: the home's genesis, else the testnet's.
 pub(crate) fn chain_of(global: &Global, home: &Home) -> Result<Chain> {
-    let net = testnet_dir(global).join("genesis.toml");
+    let net = testnet_dir(global)?.join("genesis.toml");
     match [home.genesis_file(), net]
         .into_iter()
         .find(|path| path.exists())
@@ -156,14 +155,20 @@ pub(crate) fn chain_of(global: &Global, home: &Home) -> Result<Chain> {
         Some(path) => Ok(Chain::read(&path)?),
         None => refuse!(
             "home.missing",
-            "no genesis in {} or ./{TESTNETS}",
+            "no genesis in {} or ./{NETS}",
             home.root().display()
         ),
     }
 }
 
-fn testnet_dir(global: &Global) -> PathBuf {
-    Path::new(TESTNETS).join(&global.net)
+/// The net's folder. A path in place of a name would have another directory's files believed.
+fn testnet_dir(global: &Global) -> Result<PathBuf> {
+    match check_name("--net", &global.net) {
+        Ok(()) => Ok(Path::new(NETS).join(&global.net)),
+        Err(error) => Err(Problem::new(error.code, &error.detail)
+            .hint(error.hint)
+            .into()),
+    }
 }
 
 fn testnet_api(dir: &Path) -> Result<String> {

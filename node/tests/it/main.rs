@@ -11,6 +11,8 @@ mod home_taken;
 mod hosts_unfit;
 mod keys_readable_by_others;
 mod nets_for_containers;
+mod nets_misnamed;
+mod nets_without_room;
 mod node;
 mod operator_build;
 mod programs_not_static;

@@ -19,7 +19,7 @@ pub(crate) fn wait(
     timeout: &str,
     context: &Context<'_>,
 ) -> Result<()> {
-    let net = Net::open(NetDir::of(&which.name))?;
+    let net = Net::open(NetDir::of(&which.name)?)?;
     let timeout = duration("--timeout", timeout)?;
     let clock = Stopwatch::start();
     let expr = checked(&net, expression)?;
@@ -48,7 +48,7 @@ pub(crate) fn assert(
     timeout: &str,
     context: &Context<'_>,
 ) -> Result<()> {
-    let net = Net::open(NetDir::of(&which.name))?;
+    let net = Net::open(NetDir::of(&which.name)?)?;
     let timeout = duration("--timeout", timeout)?;
     let parsed: Vec<Expr> = expressions
         .iter()

@@ -9,7 +9,7 @@ use crate::files::NetDir;
 use crate::net::Net;
 
 pub(crate) fn run(which: &Which, purge: bool, context: &Context<'_>) -> Result<()> {
-    let net = Net::open(NetDir::of(&which.name))?;
+    let net = Net::open(NetDir::of(&which.name)?)?;
     let was_up = net.supervisor()?.is_some();
     net.stop()?;
     if purge {

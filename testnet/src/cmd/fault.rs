@@ -19,7 +19,7 @@ pub(crate) fn fault(
     undo_after: Option<&str>,
     context: &Context<'_>,
 ) -> Result<()> {
-    let net = Net::open(NetDir::of(&which.name))?;
+    let net = Net::open(NetDir::of(&which.name)?)?;
     for node in nodes {
         known(&net, node)?;
     }
@@ -64,7 +64,7 @@ pub(crate) fn byzantine(
     if NAMES.is_empty() {
         return Err(CommandError::left_out("`testnet byzantine`").into());
     }
-    let net = Net::open(NetDir::of(&which.name))?;
+    let net = Net::open(NetDir::of(&which.name)?)?;
     known(&net, node)?;
     let wanted = (profile != "off").then_some(profile);
     if wanted.is_some_and(|profile| !NAMES.contains(&profile)) {

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::files::{Accounts, Endpoints, NetDir};
 
 pub(crate) fn endpoints(which: &Which, context: &Context<'_>) -> Result<()> {
-    let found: Option<Endpoints> = NetDir::of(&which.name).read("endpoints.json")?;
+    let found: Option<Endpoints> = NetDir::of(&which.name)?.read("endpoints.json")?;
     let endpoints = found.ok_or_else(|| {
         CommandError::unavailable(
             format!("net `{}` is not up", which.name),
@@ -32,7 +32,7 @@ pub(crate) fn endpoints(which: &Which, context: &Context<'_>) -> Result<()> {
 }
 
 pub(crate) fn accounts(which: &Which, context: &Context<'_>) -> Result<()> {
-    let found: Option<Accounts> = NetDir::of(&which.name).read("accounts.json")?;
+    let found: Option<Accounts> = NetDir::of(&which.name)?.read("accounts.json")?;
     let accounts = found.ok_or_else(|| {
         CommandError::not_found(format!("no net `{}`", which.name), "`palisade testnet up`")
     })?;

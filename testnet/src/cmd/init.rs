@@ -6,22 +6,14 @@ use protocol::units::TimeMs;
 use super::print;
 use crate::cli::{Context, InitArgs, KeysFrom};
 use crate::error::CommandError;
-use crate::files::NetDir;
+use crate::files::{NetDir, check_name};
 use crate::home::KeySource;
 use crate::manifest::{Manifest, NODE_NAMES};
 use crate::plan::Plan;
 use crate::setup::{Addresses, Setup};
 
 pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
-    let names: Vec<String> = if args.names.is_empty() {
-        NODE_NAMES
-            .iter()
-            .take(args.nodes)
-            .map(|name| (*name).to_owned())
-            .collect()
-    } else {
-        args.names.clone()
-    };
+    let names = names(args)?;
     if !args.addr.is_empty() && args.addr.len() != names.len() {
         let detail = format!("{} addresses for {} nodes", args.addr.len(), names.len());
         return Err(CommandError::config(detail, "--addr takes one address a node").into());
@@ -31,6 +23,15 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
         let hint = "development nets have client-0 to client-3: palisade testnet accounts";
         return Err(CommandError::config(detail, hint).into());
     }
+    if let Some(name) = &args.client {
+        check_name("--client", name)?;
+    }
+    let mut manifest = Manifest::of_names(&names, &args.chain_name);
+    manifest.order = names;
+    manifest.check_names().map_err(|error| {
+        let hint = "name each node once, as in `--names alice,bob,carol,dave`";
+        CommandError::config(format!("--names: {error}"), hint)
+    })?;
     let dir = NetDir::at(&args.dir);
     if args.if_missing
         && let Some(plan) = dir.read::<Plan>("plan.json")?
@@ -43,8 +44,6 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
             )
         });
     }
-    let mut manifest = Manifest::of_names(&names, &args.chain_name);
-    manifest.order = names;
     let setup = Setup {
         name: &args.chain_name,
         dir: &dir,
@@ -74,4 +73,19 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
             plan.chain_id
         )
     })
+}
+
+/// The names given, or the usual ones.
+fn names(args: &InitArgs) -> Result<Vec<String>> {
+    if !args.names.is_empty() {
+        return Ok(args.names.clone());
+    }
+    let usual = NODE_NAMES
+        .get(..args.nodes)
+        .filter(|names| !names.is_empty());
+    let usual = usual.ok_or_else(|| {
+        let detail = format!("--nodes {}: 1 to {} nodes", args.nodes, NODE_NAMES.len());
+        CommandError::config(detail, "`--nodes 4` is the default")
+    })?;
+    Ok(usual.iter().map(|name| (*name).to_owned()).collect())
 }

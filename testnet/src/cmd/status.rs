@@ -112,7 +112,7 @@ pub(crate) fn report(net: &Net) -> Result<Report> {
 }
 
 pub(crate) fn run(which: &Which, watch: bool, context: &Context<'_>) -> Result<()> {
-    let net = Net::open(NetDir::of(&which.name))?;
+    let net = Net::open(NetDir::of(&which.name)?)?;
     let mut last = None;
     loop {
         let report = report(&net)?;

@@ -14,7 +14,7 @@ use crate::net::Net;
 use crate::palisade::Palisade;
 
 pub(crate) fn run(args: &SubmitArgs, context: &Context<'_>) -> Result<()> {
-    let net = Net::open(NetDir::of(&args.which.name))?;
+    let net = Net::open(NetDir::of(&args.which.name)?)?;
     let api = net.api(&net.plan.nodes[0].name)?;
     let (model, mut inputs) = files(&net, &args.model)?;
     if !args.input.is_empty() {

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::cli::{Context, Output};
 use crate::clock::{Deadline, Stopwatch};
 use crate::error::{CommandError, EXIT_FALSE, EXIT_UNAVAILABLE};
-use crate::files::NetDir;
+use crate::files::{NETS, NetDir};
 use crate::home::KeySource;
 use crate::manifest::{Manifest, duration_ms};
 use crate::net::{Net, Tie};
@@ -149,7 +149,7 @@ impl DemoCommand {
             chain_id: String::new(),
             seed: manifest().seed,
             duration_s: 0.0,
-            artefacts: NetDir::of(NET_NAME).path().display().to_string(),
+            artefacts: format!("{NETS}/{NET_NAME}"),
             kept: self.keep,
             error: None,
         }
@@ -157,7 +157,7 @@ impl DemoCommand {
 
     /// Checks the sandbox, writes a fresh net and starts it.
     fn start(&self, context: &Context<'_>, deadline: Deadline) -> Result<Stage> {
-        let dir = NetDir::of(NET_NAME);
+        let dir = NetDir::of(NET_NAME)?;
         if dir.path().exists() {
             if let Ok(old) = Net::open(dir.clone()) {
                 old.stop()?;
