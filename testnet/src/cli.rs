@@ -81,19 +81,7 @@ pub enum TestnetCommand {
         which: Which,
     },
     /// What the nodes log.
-    Logs {
-        /// The net's name.
-        #[command(flatten)]
-        which: Which,
-        /// One node; all by default.
-        node: Option<String>,
-        /// Go on printing.
-        #[arg(short, long)]
-        follow: bool,
-        /// Only lines with this event.
-        #[arg(long)]
-        event: Option<String>,
-    },
+    Logs(LogsArgs),
     /// Wait until an expression holds, or fail with exit code 4.
     Wait {
         /// The net's name.
@@ -248,6 +236,25 @@ pub enum KeysFrom {
     Random,
 }
 
+/// `logs`.
+#[derive(Debug, Clone, Args)]
+pub struct LogsArgs {
+    /// The net's name.
+    #[command(flatten)]
+    pub which: Which,
+    /// One node; all by default.
+    pub node: Option<String>,
+    /// Go on printing.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only lines of the last `30s`, `500ms` or `5m`.
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
+    /// Only lines of this event.
+    #[arg(long, value_name = "NAME")]
+    pub event: Option<String>,
+}
+
 /// `submit`.
 #[derive(Debug, Clone, Args)]
 pub struct SubmitArgs {
@@ -382,12 +389,7 @@ impl TestnetCommand {
             Self::Status { which, watch } => cmd::status::run(&which, watch, context),
             Self::Endpoints { which } => cmd::files::endpoints(&which, context),
             Self::Accounts { which } => cmd::files::accounts(&which, context),
-            Self::Logs {
-                which,
-                node,
-                follow,
-                event,
-            } => cmd::logs::run(&which, node.as_deref(), follow, event.as_deref()),
+            Self::Logs(args) => cmd::logs::run(&args),
             Self::Wait {
                 which,
                 expression,
