@@ -33,9 +33,11 @@ pub mod expect;
 pub mod files;
 #[cfg(feature = "byzantine")]
 pub mod flooder;
+pub mod histogram;
 pub mod home;
 #[cfg(not(feature = "byzantine"))]
 mod left_out;
+pub mod log_line;
 pub mod manifest;
 pub mod models;
 pub mod net;

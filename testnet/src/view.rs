@@ -10,6 +10,8 @@ use serde_json::Value as Json;
 use crate::client::{Api, list, number, text};
 use crate::expect::{Value, View};
 use crate::files::NetDir;
+use crate::histogram::{percentile_ms, whole};
+use crate::log_line::is_event;
 use crate::plan::Plan;
 use crate::supervisor::{NodeReport, NodeState};
 
@@ -17,6 +19,8 @@ use crate::supervisor::{NodeReport, NodeState};
 const AGREE_DEPTH: u64 = 4;
 /// Over how many commits the interval is measured.
 const INTERVAL_BLOCKS: u64 = 50;
+/// What finality is read from.
+const FINALITY: &str = "palisade_consensus_commit_interval_seconds";
 
 /// One look at a net. Answers are kept, so that one evaluation sees one state of each node.
 #[derive(Debug)]
@@ -256,31 +260,37 @@ impl<'a> LiveView<'a> {
             .copied()
     }
 
-    fn metric(&self, node: &str, name: &str) -> Option<u64> {
+    /// A block is final once it is committed, so what a net takes to make something final is the time
+    /// from one block to the next: the slowest node's 95th percentile of it, over all of its life.
+    fn finality_p95(&self) -> Option<u64> {
+        let of = |node: &String| percentile_ms(&self.metrics_page(node)?, FINALITY, 95);
+        let found: Option<Vec<u64>> = self.honest().iter().map(of).collect();
+        found?.into_iter().max()
+    }
+
+    fn metrics_page(&self, node: &str) -> Option<String> {
         let report = self
             .nodes
             .get(node)
             .filter(|r| r.state == NodeState::Running)?;
         let (base, path) = report.metrics.rsplit_once('/')?;
-        let page = Api::new(base).text(&format!("/{path}")).ok()?;
+        Api::new(base).text(&format!("/{path}")).ok()
+    }
+
+    fn metric(&self, node: &str, name: &str) -> Option<u64> {
+        let page = self.metrics_page(node)?;
         let full = format!("palisade_{name}");
         let line = page
             .lines()
             .find_map(|line| line.strip_prefix(full.as_str())?.strip_prefix(' '));
         let value: f64 = line?.trim().parse().ok()?;
-        // Whole counts are all that expectations compare; a fraction is cut off.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates"
-        )]
-        Some(value as u64)
+        Some(whole(value))
     }
 
     fn log(&self, node: &str, event: &str) -> Option<u64> {
         let text = std::fs::read_to_string(self.dir.log(node)).ok()?;
-        let quoted = format!("\"{event}\"");
-        u64::try_from(text.lines().filter(|line| line.contains(&quoted)).count()).ok()
+        let lines = text.lines().filter(|line| is_event(line, event));
+        u64::try_from(lines.count()).ok()
     }
 }
 
@@ -342,6 +352,7 @@ impl View for LiveView<'_> {
             "supply_conserved" => self.supply_conserved().into(),
             "audit_ok" => self.audit_ok().into(),
             "commit_interval_p95" => self.commit_interval_p95().into(),
+            "finality_p95" => self.finality_p95().into(),
             _ => Value::Unknown,
         }
     }
@@ -375,13 +386,4 @@ fn snake(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_kinds_are_compared_in_one_spelling() {
-        for name in ["DoubleVote", "double-vote", "double_vote"] {
-            assert_eq!(snake(name), "double_vote");
-        }
-    }
-}
+mod tests;

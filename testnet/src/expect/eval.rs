@@ -162,6 +162,7 @@ mod tests {
                 "up" => Value::Bool(alice),
                 "height" if alice => Value::Number(7),
                 "agree" => Value::Bool(true),
+                "finality_p95" => Value::Number(1_500),
                 _ => Value::Unknown,
             }
         }
@@ -192,6 +193,11 @@ mod tests {
             ("none(up, bob)", Truth::True),
             ("all(synced, honest)", Truth::Unknown),
             ("height == \"seven\"", Truth::Unknown),
+            ("finality_p95 < 2s", Truth::True),
+            ("finality_p95 < 1500ms", Truth::False),
+            ("2s > finality_p95 && finality_p95 >= 1500ms", Truth::True),
+            ("commit_interval_p95 < 2s", Truth::Unknown),
+            ("!(commit_interval_p95 < 2s)", Truth::Unknown),
         ] {
             assert_eq!(truth(text), expected, "{text}");
         }

@@ -45,7 +45,7 @@ const fn predicate(name: &'static str, arguments: &'static [Argument]) -> Functi
 
 use Argument::{Account, EvidenceOutcome, JobOutcome, Node, Offence, Peer, Text};
 
-pub(super) const FUNCTIONS: [Function; 22] = [
+pub(super) const FUNCTIONS: [Function; 23] = [
     value("height", &[Node], 0),
     value("agree", &[], 0),
     predicate("up", &[Node]),
@@ -67,6 +67,7 @@ pub(super) const FUNCTIONS: [Function; 22] = [
     value("supply_conserved", &[], 0),
     value("audit_ok", &[], 0),
     value("commit_interval_p95", &[], 0),
+    value("finality_p95", &[], 0),
     value("slashes", &[], 0),
 ];
 

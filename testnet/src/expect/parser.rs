@@ -370,6 +370,9 @@ mod tests {
             ("log(alice, \"x", 12, "closing quote"),
             ("height @ 3", 8, "unexpected `@`"),
             ("stake()", 1, "takes 1 arguments"),
+            ("finality_p95(alice) < 2s", 1, "takes 0 arguments"),
+            ("finalty_p95 < 2s", 1, "did you mean `finality_p95`"),
+            ("finality_p95 < 2h", 17, "unknown unit"),
             ("99999999999999999999", 1, "too large"),
         ] {
             let error = parse(text, &names()).unwrap_err();
