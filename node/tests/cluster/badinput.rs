@@ -279,6 +279,12 @@ fn wrong_manifests_are_refused_by_place() {
         for word in named {
             assert!(said.contains(word), "{to}: {word} is not in {said:?}");
         }
+        let run = cli.run(&["testnet", "run", arg(&file), "--name", "wrong"]);
+        assert_eq!(
+            run.refused(78, "testnet.config"),
+            said,
+            "{to}: `run` says the same"
+        );
         assert!(
             !cli.path("palisade-testnet/wrong").exists(),
             "{to}: something was written"

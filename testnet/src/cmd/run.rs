@@ -1,75 +1,106 @@
 //! `testnet run FILE`: a scenario from set-up to verdict.
 
-use std::path::Path;
-use std::time::Duration;
+mod judge;
+mod load;
+mod perturb;
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::assert::becomes_true;
+use self::judge::{Judged, judge};
 use super::{note, print};
 use crate::cli::Context;
-use crate::clock::{Deadline, Stopwatch, poll};
+use crate::clock::Stopwatch;
 use crate::error::CommandError;
-use crate::expect::{Expr, Truth, evaluate};
 use crate::files::NetDir;
 use crate::home::KeySource;
-use crate::manifest::{Expect, Manifest, Perturbation, duration_ms};
-use crate::models::Model;
+use crate::manifest::Manifest;
 use crate::net::{Net, Tie};
-use crate::palisade::Palisade;
 use crate::setup::{Addresses, Setup};
 use crate::slot::Slot;
-use crate::supervisor::{Fault, Request};
-
-/// Between two perturbations of one node.
-const PERTURB_INTERVAL: Duration = Duration::from_secs(10);
-/// How long a kill or pause lasts.
-const PERTURB_LENGTH: Duration = Duration::from_secs(3);
-/// `within` of an expectation that gives none.
-const WITHIN_MS: u64 = 60_000;
 
 pub(crate) fn run(file: &Path, keep: bool, name: &str, context: &Context<'_>) -> Result<()> {
     let manifest = super::up::read_manifest(file)?;
     let clock = Stopwatch::start();
     let net = fresh(name, &manifest, context)?;
-    net.start(Tie::Tied)?;
+    let tie = if keep { Tie::Detached } else { Tie::Tied };
+    net.start(tie)?;
     let judged = judge(&net, &manifest);
     if keep {
-        note(&format!("left up: `palisade testnet status --name {name}`"));
+        note(&format!(
+            "left up: `palisade testnet status --name {name}` shows it, `testnet down` ends it"
+        ));
     } else {
         net.stop()?;
     }
-    let (expects, faults) = judged?;
-    let ok = expects.iter().all(|row| row["ok"] == true);
+    let judged = judged?;
     let document = json!({
-        "schema": "palisade.testnet-run/1", "ok": ok, "seed": manifest.seed,
+        "schema": "palisade.testnet-run/1", "ok": judged.ok(), "seed": manifest.seed,
+        "manifest_digest": protocol::digest::sha256(&std::fs::read(file)?).to_string(),
         "version": env!("CARGO_PKG_VERSION"), "duration_s": clock.seconds(),
-        "expects": expects, "faults": faults,
+        "expects": judged.expects, "faults": judged.faults, "load": judged.load,
+        "halted": judged.halted,
     });
     net.dir.write("run.json", &document)?;
-    print(context, &document, || {
-        let row = |row: &Value| {
-            let mark = if row["ok"] == true { "true " } else { "FALSE" };
-            format!("{mark} {}", row["that"].as_str().unwrap_or_default())
-        };
-        expects.iter().map(row).collect::<Vec<_>>().join("\n")
-    })?;
-    if ok {
-        Ok(())
-    } else {
-        Err(CommandError::assertion("an expectation does not hold").into())
+    print(context, &document, || table(&judged))?;
+    verdict(&judged, name, keep)
+}
+
+fn table(judged: &Judged) -> String {
+    let expect = |row: &Value| {
+        let mark = if row["ok"] == true { "true " } else { "FALSE" };
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        format!("{mark} {}\n      {}", text("that"), text("detail"))
+    };
+    let halted = judged.halted.iter();
+    let halted = halted.map(|name| format!("HALTED {name}: it ended by itself"));
+    let rows: Vec<String> = judged.expects.iter().map(expect).chain(halted).collect();
+    rows.join("\n")
+}
+
+fn verdict(judged: &Judged, name: &str, kept: bool) -> Result<()> {
+    if judged.ok() {
+        return Ok(());
     }
+    let failed: Vec<&Value> = judged
+        .expects
+        .iter()
+        .filter(|row| row["ok"] != true)
+        .collect();
+    let detail = match failed.first() {
+        Some(first) => format!(
+            "{} of {} do not hold, the first: `{}`: {}",
+            failed.len(),
+            judged.expects.len(),
+            first["that"].as_str().unwrap_or_default(),
+            first["detail"].as_str().unwrap_or_default()
+        ),
+        None => format!("ended by themselves: {}", judged.halted.join(", ")),
+    };
+    let look = if kept {
+        format!("`palisade testnet status --name {name}` shows the net")
+    } else {
+        "`--keep` leaves the net up to be looked at".to_owned()
+    };
+    let hint = format!("`palisade testnet logs --name {name}` shows what the nodes said; {look}");
+    Err(CommandError {
+        hint,
+        ..CommandError::assertion(detail)
+    }
+    .into())
 }
 
 /// A new net of a manifest, replacing what is there.
 fn fresh(name: &str, manifest: &Manifest, context: &Context<'_>) -> Result<Net> {
-    let dir = NetDir::of(name);
+    let dir = NetDir::of(name)?;
     if dir.path().exists() {
         if let Ok(net) = Net::open(dir.clone()) {
             net.stop()?;
         }
-        std::fs::remove_dir_all(dir.path())?;
+        std::fs::remove_dir_all(dir.path())
+            .with_context(|| format!("cannot remove {}", dir.path().display()))?;
     }
     let slot = Slot::claim(None)?;
     let setup = Setup {
@@ -88,138 +119,4 @@ fn fresh(name: &str, manifest: &Manifest, context: &Context<'_>) -> Result<Net> 
     setup.write(context.host)?;
     drop(slot);
     Net::open(dir)
-}
-
-/// Perturbs, loads and judges until every expectation is decided.
-fn judge(net: &Net, manifest: &Manifest) -> Result<(Vec<Value>, Vec<Value>)> {
-    let expectations = manifest.expectations()?;
-    let total = expectations
-        .iter()
-        .map(|(expect, _)| within(expect))
-        .sum::<u64>();
-    let over = Deadline::after(Duration::from_millis(total));
-    let mut faults = Vec::new();
-    let mut load = manifest
-        .load
-        .as_ref()
-        .map(|load| Loader::start(net, load))
-        .transpose()?;
-    for name in manifest.names() {
-        for perturbation in &manifest.node[&name].perturb {
-            faults.push(perturb(net, &name, *perturbation)?);
-            if let Some(load) = &mut load {
-                load.submit()?;
-            }
-        }
-    }
-    let mut rows = Vec::new();
-    for (expect, expression) in &expectations {
-        rows.push(decide(net, expect, expression, &over, load.as_mut())?);
-    }
-    Ok((rows, faults))
-}
-
-fn within(expect: &Expect) -> u64 {
-    expect
-        .within
-        .as_deref()
-        .and_then(duration_ms)
-        .unwrap_or(WITHIN_MS)
-}
-
-fn decide(
-    net: &Net,
-    expect: &Expect,
-    expression: &Expr,
-    over: &Deadline,
-    mut load: Option<&mut Loader>,
-) -> Result<Value> {
-    let clock = Stopwatch::start();
-    let limit = Duration::from_millis(within(expect)).min(over.left().max(PERTURB_LENGTH));
-    let from = net.api(&net.plan.nodes[0].name)?;
-    let due = poll(limit, || {
-        from.height()
-            .ok()
-            .filter(|height| *height >= expect.from_height)
-    });
-    let mut submit = || match load.as_deref_mut() {
-        Some(load) => load.submit(),
-        None => Ok(()),
-    };
-    let ok = if due.is_none() {
-        false
-    } else if expect.always {
-        let broken = poll(limit, || {
-            submit().ok()?;
-            let view = net.view().ok()?;
-            (evaluate(expression, &view) != Truth::True).then_some(())
-        });
-        broken.is_none()
-    } else {
-        submit()?;
-        becomes_true(net, expression, limit)
-    };
-    let height = from.height().ok();
-    Ok(json!({
-        "that": expect.that, "ok": ok, "at_height": height, "waited_s": clock.seconds(),
-    }))
-}
-
-/// Does one thing to a node and undoes it.
-fn perturb(net: &Net, name: &str, perturbation: Perturbation) -> Result<Value> {
-    let nodes = vec![name.to_owned()];
-    let height = net.api(&net.plan.nodes[0].name)?.height().ok();
-    let ask = |kind| {
-        net.ask(&Request::Fault {
-            kind,
-            nodes: nodes.clone(),
-        })
-    };
-    let kind = match perturbation {
-        Perturbation::Kill => Fault::Kill,
-        Perturbation::Pause => Fault::Pause,
-        Perturbation::Restart => Fault::Restart,
-    };
-    ask(kind)?;
-    if perturbation != Perturbation::Restart {
-        // A perturbation lasts for a time by definition; nothing is waited for.
-        std::thread::sleep(PERTURB_LENGTH);
-        ask(Fault::Resume)?;
-    }
-    std::thread::sleep(PERTURB_INTERVAL);
-    Ok(json!({ "at_height": height, "kind": kind, "node": name }))
-}
-
-/// Submits jobs while a run lasts.
-struct Loader {
-    client: Palisade,
-    model: std::path::PathBuf,
-    inputs: Vec<std::path::PathBuf>,
-    per_call: u32,
-}
-
-impl Loader {
-    fn start(net: &Net, load: &crate::manifest::Load) -> Result<Self> {
-        let shipped = Model::by_name(&load.model).ok_or_else(|| {
-            CommandError::config(
-                format!("no model `{}`", load.model),
-                "demo/echo, demo/spin …",
-            )
-        })?;
-        let (model, inputs) = shipped.write(&net.dir.file("models"))?;
-        let client = Palisade::new(net.api(&net.plan.nodes[0].name)?.base(), &net.dir);
-        Ok(Self {
-            client,
-            model,
-            inputs,
-            per_call: load.jobs_per_s,
-        })
-    }
-
-    fn submit(&mut self) -> Result<()> {
-        for _ in 0..self.per_call {
-            self.client.submit(&self.model, &self.inputs, false)?;
-        }
-        Ok(())
-    }
 }
