@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ledger::State;
 use ledger::execution::{Seat, SeatState};
 use ledger::jobs::{JobHead, JobRequest, Phase};
-use protocol::digest::{EvidenceId, JobId};
+use protocol::digest::JobId;
 use protocol::events::Event;
 use protocol::job::SeatRef;
 use protocol::signed::Signed;
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::call::Call;
 use super::events::happened_json;
+use super::prefix::{Range, only};
 use super::shared::Shared;
 use crate::history::JobHistory;
 use crate::problem::Problem;
@@ -312,12 +313,18 @@ fn evidence_json(row: &crate::history::Accepted) -> Value {
     })
 }
 
-/// GET /v1/evidence/{id}
+/// GET /v1/evidence/{id or its first digits}
 pub(crate) fn evidence_one(shared: &Arc<Shared>, call: &Call) -> Now {
-    let id: EvidenceId = call.id(0, "evidence.unknown")?;
+    let text = call.place(0);
+    let range = Range::of(text).ok_or_else(|| {
+        let text = format!("{text}: an id has 64 hexadecimal digits, and its first 8 are needed");
+        Problem::new("evidence.unknown", text)
+    })?;
     let all = shared.history.evidence();
-    let found = all.iter().find(|row| row.id == id);
-    let found = found.ok_or_else(|| Problem::new("evidence.unknown", id))?;
+    let fitting = all.iter().filter(|row| range.contains(&row.id.0));
+    let unknown = || Problem::new("evidence.unknown", text);
+    let id = only(text, fitting.map(|row| row.id))?.ok_or_else(unknown)?;
+    let found = all.iter().find(|row| row.id == id).ok_or_else(unknown)?;
     Ok(Answer::Json(evidence_json(found)))
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::blobs;
 use super::call::Call;
+use super::prefix::{NAMED_MAX, Range, only};
 use super::shared::Shared;
 use crate::history::Included;
 use crate::problem::Problem;
@@ -69,9 +70,26 @@ pub(crate) async fn simulate(shared: Arc<Shared>, call: Call) -> Result<Answer, 
     ))
 }
 
-/// GET /v1/tx/{id}
+/// The transaction with this id, or the included one whose id begins so.
+fn meant(shared: &Shared, text: &str) -> Result<TxId, Problem> {
+    let range = Range::of(text).ok_or_else(|| {
+        let text = format!("{text}: an id has 64 hexadecimal digits, and its first 8 are needed");
+        Problem::new("tx.unknown", text)
+    })?;
+    if range.is_whole() {
+        return Ok(TxId(range.first));
+    }
+    let (first, last) = (TxId(range.first), TxId(range.last));
+    let fitting = shared.history.txs_between(first, last, NAMED_MAX + 1);
+    only(text, fitting)?.ok_or_else(|| {
+        let text = format!("no included transaction begins {text}");
+        Problem::new("tx.unknown", text).hint("One that waits is found by all of its 64 digits.")
+    })
+}
+
+/// GET /v1/tx/{id or its first digits}
 pub(crate) async fn show(shared: Arc<Shared>, call: Call) -> Result<Answer, Problem> {
-    let id: TxId = call.id(0, "tx.unknown")?;
+    let id = meant(&shared, call.place(0))?;
     let answer = |status: &str, at: Option<Included>, result: Value| {
         Answer::Json(json!({
             "schema": "palisade.tx/1", "id": id.to_string(), "status": status,

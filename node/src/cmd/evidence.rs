@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Context;
 use super::account::sent;
 use super::chain::pairs;
+use super::tx::id_part;
 use crate::client::{number, text};
 use crate::exit::Exit;
 use crate::keys::file::read_given;
@@ -25,7 +26,7 @@ pub(crate) enum Verb {
     List,
     /// One piece.
     Show {
-        /// Its id.
+        /// Its id or the first digits of it, 8 at least.
         id: String,
     },
     /// Report two messages that contradict each other.
@@ -55,6 +56,7 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
                 .document(&value, || rows(&value, "evidence", evidence_line));
         }
         Verb::Show { id } => {
+            let id = id_part(id, "evidence.unknown")?;
             let value = node.api.get(&format!("/v1/evidence/{id}"))?;
             context.output.document(&value, || pairs(&value));
         }

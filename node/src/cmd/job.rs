@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::account::sent;
 use super::chain::pairs;
+use crate::api::ambiguous;
 use crate::client::resolve::Resolved;
 use crate::client::{number, text};
 use crate::exit::Exit;
@@ -132,13 +133,14 @@ pub(crate) fn id_of(node: &Resolved, text_of_id: &str) -> Result<String> {
             "{text_of_id:?}: an id, or at least {PREFIX_MIN} of its first digits"
         );
     }
+    let wanted = text_of_id.to_ascii_lowercase();
     let mut fitting = Vec::new();
     let mut path = "/v1/jobs?limit=100".to_owned();
     loop {
         let value = node.api.get(&path)?;
         let rows = value["jobs"].as_array().into_iter().flatten();
         let ids = rows.map(|row| text(row, "id").to_owned());
-        fitting.extend(ids.filter(|id| id.starts_with(text_of_id)));
+        fitting.extend(ids.filter(|id| id.starts_with(&wanted)));
         let Some(after) = value["after"].as_str() else {
             break;
         };
@@ -147,7 +149,7 @@ pub(crate) fn id_of(node: &Resolved, text_of_id: &str) -> Result<String> {
     match fitting.as_slice() {
         [only] => Ok(only.clone()),
         [] => refuse!("job.unknown", "{text_of_id}"),
-        _ => refuse!("job.unknown", "{text_of_id} begins several ids"),
+        several => Err(ambiguous(text_of_id, several).into()),
     }
 }
 

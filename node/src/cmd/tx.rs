@@ -4,22 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Subcommand;
-use protocol::digest::TxId;
 use protocol::limits::SIGNED_TX_BYTES_MAX;
 use serde_json::json;
 
 use super::Context;
+use crate::api::Range;
 use crate::client::text;
 use crate::exit::Exit;
 use crate::keys::file::read_given;
-use crate::problem::refuse;
+use crate::problem::{Problem, refuse};
 
 /// What to do with transactions.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
     /// Where a transaction is.
     Show {
-        /// Its id.
+        /// Its id; of an included one the first digits do, 8 at least.
         id: String,
     },
     /// Ask what a signed transaction would do, without sending it.
@@ -39,19 +39,16 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
     let node = context.resolve()?;
     let (document, human) = match verb {
         Verb::Show { id } => {
-            if id.parse::<TxId>().is_err() {
-                refuse!(
-                    "tx.unknown",
-                    "{id:?}: an id has 64 hexadecimal digits, and all are needed"
-                );
-            }
-            let found = node.api.get(&format!("/v1/tx/{id}"))?;
+            let found = node
+                .api
+                .get(&format!("/v1/tx/{}", id_part(id, "tx.unknown")?))?;
             if text(&found, "status") == "unknown" {
                 refuse!("tx.unknown", "{id}");
             }
             let height = found["height"].as_u64().map(|h| format!(" at height {h}"));
             let human = format!(
-                "{id} {}{}",
+                "{} {}{}",
+                text(&found, "id"),
                 text(&found, "status"),
                 height.unwrap_or_default()
             );
@@ -75,6 +72,15 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
     document["schema"] = json!("palisade.tx/1");
     context.output.document(&document, || human);
     Ok(Exit::Ok)
+}
+
+/// An id or its first digits, as it stands in a path; `unknown` is the code of what is neither.
+pub(crate) fn id_part<'a>(id: &'a str, unknown: &str) -> Result<&'a str> {
+    if Range::of(id).is_some() {
+        return Ok(id);
+    }
+    let text = format!("{id:?}: an id has 64 hexadecimal digits, and its first 8 are needed");
+    Err(Problem::new(unknown, text).into())
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {

@@ -118,7 +118,8 @@ type Refused = Arc<BTreeMap<u32, ledger::TxError>>;
 
 #[derive(Debug, Default)]
 struct Books {
-    txs: HashMap<TxId, Included>,
+    /// In the order of their ids, so that first digits find them.
+    txs: BTreeMap<TxId, Included>,
     jobs: HashMap<JobId, JobHistory>,
     newest_jobs: Vec<JobId>,
     evidence: Vec<Accepted>,
@@ -192,6 +193,13 @@ impl History {
     /// Where a transaction is.
     pub(crate) fn tx(&self, id: &TxId) -> Option<Included> {
         self.read().txs.get(id).copied()
+    }
+
+    /// Included transactions with ids in a range, in their order, as many as asked for at most.
+    pub(crate) fn txs_between(&self, first: TxId, last: TxId, limit: usize) -> Vec<TxId> {
+        let books = self.read();
+        let found = books.txs.range(first..=last).take(limit);
+        found.map(|(id, _)| *id).collect()
     }
 
     /// The bytes of an included transaction.

@@ -86,11 +86,13 @@ registry! {
     "file.unreadable" 404 NotFound "A file cannot be read" "The detail names it.";
     "home.exists" 409 Rejected "The home is already there" "Name another with --home; nothing was changed.";
     "home.missing" 404 NotFound "There is no home here" "palisade init --chain GENESIS --genesis-hash HEX --role validator";
+    "id.ambiguous" 409 NotFound "Several ids begin like this" "Give more digits of the one that is meant.";
     "internal" 500 Unexpected "An unexpected error" "This is a bug: report it with the request id and the log.";
     "job.blob_missing" 422 Rejected "This node lacks the job's model or input" "palisade model put FILE, then submit again.";
     "job.hopeless" 422 JobFailed "The job would end without a result" "palisade job estimate shows why; --no-estimate --fuel-limit N submits it all the same.";
     "job.not_paid" 422 JobFailed "The job ended without a paid result" "palisade job show JOB";
     "job.not_queued" 422 Rejected "The job has left its queue" "Only waiting jobs can be cancelled.";
+    "job.not_yours" 422 Rejected "The job is somebody else's" "palisade job show JOB names its client; sign as that with --key.";
     "job.unknown" 404 NotFound "No such job" "palisade job list";
     "key.ambiguous" 409 Refused "Several keys would fit" "Name one with --key.";
     "key.bomb" 422 Refused "The key file asks for absurd work" "It was not made by an honest program; do not open it.";
@@ -125,6 +127,9 @@ registry! {
     "sign_state.malformed" 422 Refused "This is no exported sign-state" "Export it again on the key's former host: palisade sign-state export --to FILE.";
     "sign_state.missing" 409 SignState "A consensus key without its sign-state" "palisade sign-state init --floor HEIGHT, if no other copy ever signed above it.";
     "sign_state.other_key" 409 SignState "The sign-state is of another consensus key" "palisade keys list and palisade sign-state show name the keys; nothing was changed.";
+    "staking.jailed" 422 Rejected "The jail term is not over" "palisade validator status says when it can be ended.";
+    "staking.not_jailed" 422 Rejected "The validator is not in jail" "Nothing: palisade validator status shows how it stands.";
+    "staking.tombstoned" 422 Rejected "The validator double-signed and is out for ever" "palisade validator status; what is left of its stake is paid out when it has matured.";
     "storage.failed" 500 Storage "A durable write failed" "Free space, check the disk, start again.";
     "testnet.config" 422 Config "The manifest or a flag is wrong" "See the message.";
     "testnet.false" 422 False "What was claimed is false" "palisade testnet status and palisade testnet logs show the net.";
