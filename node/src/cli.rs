@@ -2,13 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::cmd;
 use crate::output::{Format, Output};
-use crate::problem::Problem;
 
 /// A wall made of stakes: validators that run models for money and cannot cheaply be cheated.
 #[derive(Parser, Debug)]
@@ -143,22 +141,6 @@ pub(crate) fn asks_version(error: &clap::Error, args: &[OsString]) -> bool {
     let json = |pair: &[OsString]| pair[0] == "--output" && pair[1] == "json";
     let wants = args.windows(2).any(json) || args.iter().any(|arg| arg == "--output=json");
     error.kind() == clap::error::ErrorKind::DisplayVersion && wants
-}
-
-/// Help goes to stdout; a mistake goes to stderr, which ends with the problem line as ever.
-pub(crate) fn explain_usage(error: &clap::Error) -> ExitCode {
-    drop(error.print());
-    if !error.use_stderr() {
-        return ExitCode::SUCCESS;
-    }
-    let text = error.render().to_string();
-    let said = text.lines().find_map(|line| line.strip_prefix("error: "));
-    let problem = Problem::new("usage", said.unwrap_or("a subcommand is missing"));
-    let output = Output {
-        format: Format::Jsonl,
-        quiet: false,
-    };
-    ExitCode::from(output.problem(&problem).code())
 }
 
 /// Prints the version with what this build carries.

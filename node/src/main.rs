@@ -35,6 +35,7 @@ mod peer_id;
 mod problem;
 mod receipt;
 mod run;
+mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         return code;
     }
     cmd::node::take_sockets();
+    modes::take_name(&args);
     panic::install();
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
             cli::print_version();
             return ExitCode::SUCCESS;
         }
-        Err(error) => return cli::explain_usage(&error),
+        Err(error) => return usage::explain(&error, &args),
     };
     let context = Context::new(cli.global);
     let exit = match cmd::run(cli.command, &context) {

@@ -39,13 +39,26 @@ fn every_subcommand_has_help() {
 #[test]
 fn nonsense_is_usage() {
     let dir = tempfile::tempdir().unwrap();
-    for args in [
-        &["fly"][..],
-        &["status", "--fly"],
-        &["job"],
-        &["account", "transfer", "x"],
+    for (args, help) in [
+        (&["fly"][..], "palisade --help"),
+        (&["status", "--fly"], "palisade status --help"),
+        (&["job"], "palisade job --help"),
+        (&["job", "submit"], "palisade job submit --help"),
+        (&["--output", "json", "job", "fly"], "palisade job --help"),
+        (
+            &["account", "transfer", "x"],
+            "palisade account transfer --help",
+        ),
+        (
+            &["testnet", "fault", "murder", "bob"],
+            "palisade testnet fault --help",
+        ),
     ] {
-        crate::refused(&run(dir.path(), args), "usage", 2);
+        let problem = crate::refused(&run(dir.path(), args), "usage", 2);
+        assert_eq!(problem["hint"], help, "{args:?}");
+        // The hint is a command that works.
+        let words: Vec<&str> = help.split(' ').skip(1).collect();
+        assert_eq!(run(dir.path(), &words).status.code(), Some(0), "{help}");
     }
 }
 

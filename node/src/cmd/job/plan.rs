@@ -27,6 +27,8 @@ use crate::problem::{Problem, refuse};
 
 /// How long a job waits for a committee unless told otherwise.
 const EXPIRY_BLOCKS: u64 = 100;
+/// Where the arguments of a plan are explained.
+const HELP: &str = "palisade job submit --help";
 /// An input file is a little longer than its elements.
 const NPY_BYTES_MAX: u64 = (4 << 20) + (64 << 10);
 
@@ -162,7 +164,8 @@ fn plan(context: &Context, node: &Resolved, chain: &Chain, args: &PlanArgs) -> R
         return probe(chain, args);
     }
     if args.engine != "onnx" {
-        refuse!("usage", "engine {}: this release has onnx", args.engine);
+        let text = format!("engine {}: this release has onnx", args.engine);
+        return Err(Problem::new("usage", text).hint(HELP).into());
     }
     let wanted = args.model.as_deref().unwrap_or_default();
     let (model, file) = if wanted.ends_with(".onnx") {
@@ -197,7 +200,8 @@ fn probe(chain: &Chain, args: &PlanArgs) -> Result<Plan> {
         refuse!("config.chain", "the probe engine is for local chains");
     }
     let Some(attack) = &args.probe_attack else {
-        refuse!("usage", "the probe engine needs --probe-attack");
+        let text = "the probe engine needs --probe-attack";
+        return Err(Problem::new("usage", text).hint(HELP).into());
     };
     let (model, file) = model::describe_attack(attack);
     // Every job has an input; the probe reads none.
