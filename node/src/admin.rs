@@ -1,7 +1,10 @@
 //! A client of the admin socket: one request, one answer, over the unix socket of a home.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -20,9 +23,10 @@ pub(crate) fn post(home: &Home, path: &str, body: &Value) -> Result<Value> {
 fn request(home: &Home, method: &str, path: &str, body: &str) -> Result<Value> {
     let socket = home.admin_socket();
     let unreachable = |error: std::io::Error| {
-        Problem::new("api.unreachable", format!("{}: {error}", socket.display()))
+        let text = format!("no node runs in this home: {}: {error}", socket.display());
+        Problem::new("api.unreachable", text)
     };
-    let mut stream = UnixStream::connect(&socket).map_err(unreachable)?;
+    let mut stream = connect(&socket).map_err(unreachable)?;
     stream.set_read_timeout(Some(Duration::from_secs(15)))?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\
@@ -36,6 +40,14 @@ fn request(home: &Home, method: &str, path: &str, body: &str) -> Result<Value> {
         .read_to_end(&mut answer)
         .map_err(unreachable)?;
     parse(&answer)
+}
+
+/// Through the open directory, because a socket's path holds 108 bytes only.
+fn connect(socket: &Path) -> std::io::Result<UnixStream> {
+    let dir = File::open(socket.parent().unwrap_or(Path::new(".")))?;
+    let name = socket.file_name().unwrap_or_default();
+    let short = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string());
+    UnixStream::connect(short.join(name))
 }
 
 fn parse(answer: &[u8]) -> Result<Value> {
@@ -79,6 +91,19 @@ fn unchunk(mut rest: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_is_reached_however_long_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("x".repeat(60)).join("y".repeat(60));
+        std::fs::create_dir_all(&deep).unwrap();
+        let socket = deep.join("admin.sock");
+        assert!(connect(&socket).is_err());
+        let open = File::open(&deep).unwrap();
+        let short = format!("/proc/self/fd/{}/admin.sock", open.as_raw_fd());
+        let _listener = std::os::unix::net::UnixListener::bind(short).unwrap();
+        connect(&socket).unwrap();
+    }
 
     #[test]
     fn answers_are_read_plain_and_chunked() {

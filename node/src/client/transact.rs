@@ -80,7 +80,7 @@ impl Resolved {
         loop {
             let found = self.api.find(&format!("/v1/tx/{id}"))?;
             if let Some(tx) = found.filter(|tx| text(tx, "status") == "included") {
-                return Ok(tx);
+                return applied(id, tx);
             }
             if start.elapsed() > INCLUSION_WAIT {
                 return Err(
@@ -106,6 +106,18 @@ impl Resolved {
         let included = self.included(&ready.id)?;
         Ok((ready, included))
     }
+}
+
+/// An included transaction, if it did what it says. One without effect has paid its fee, and is a
+/// refusal by the ledger all the same.
+fn applied(id: &TxId, included: Value) -> Result<Value> {
+    let result = &included["result"];
+    if result["applied"] != false {
+        return Ok(included);
+    }
+    let (height, why) = (number(&included, "height"), text(result, "detail"));
+    let detail = format!("{why}; {id} is in block {height}, had no effect and paid its fee");
+    Err(Problem::new(text(result, "code"), detail).into())
 }
 
 /// Signs at the lowest fee. The length does not depend on the fee, so one look is enough.
@@ -134,5 +146,28 @@ pub(crate) fn sign(
         nonce,
         fee,
         bytes: signed.to_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_transaction_without_effect_is_a_refusal() {
+        let id = TxId::default();
+        let with = |result: Value| applied(&id, json!({"height": 7, "result": result}));
+        assert!(with(json!({"applied": true})).is_ok());
+        // Unknown any more, at a node that began a while after it.
+        assert!(with(Value::Null).is_ok());
+        let refused = json!({"applied": false, "code": "tx.stale_nonce", "detail": "too late"});
+        let error = with(refused).unwrap_err();
+        let problem = error.downcast_ref::<Problem>().unwrap();
+        assert_eq!(
+            (problem.code.as_str(), problem.exit_code),
+            ("tx.stale_nonce", 5)
+        );
+        assert!(problem.detail.contains("too late; ") && problem.detail.contains("block 7"));
     }
 }
