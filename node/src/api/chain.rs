@@ -236,7 +236,7 @@ fn signers(shared: &Shared, height: Height, certificate: &CommitCertificate) -> 
 
 /// A validator's state in one word of the API: what the ledger distinguishes as waiting is a
 /// candidate here, and whoever left is unbonding.
-fn state_of(row: &Validator, state: &ledger::State) -> &'static str {
+pub(crate) fn state_of(row: &Validator, state: &ledger::State) -> &'static str {
     match row.state_name(state.height(), state.params().self_bond_min) {
         "activating" | "below_min_bond" => "candidate",
         "gone" => "unbonding",
@@ -258,16 +258,21 @@ pub(crate) fn validators(shared: &Arc<Shared>, _: &Call) -> Now {
     ))
 }
 
-/// GET /v1/validators/{id}
-pub(crate) fn validator(shared: &Arc<Shared>, call: &Call) -> Now {
-    let unknown = || Problem::new("validator.unknown", call.place(0));
+/// The validator that the path names: `palval1…` or hexadecimal.
+pub(crate) fn validator_id(call: &Call) -> Result<ValidatorId, Problem> {
     let text = call.place(0);
     let id = ValidatorId::from_text(text)
         .ok()
-        .or_else(|| text.parse().ok())
-        .ok_or_else(unknown)?;
+        .or_else(|| text.parse().ok());
+    id.ok_or_else(|| Problem::new("validator.unknown", text))
+}
+
+/// GET /v1/validators/{id}
+pub(crate) fn validator(shared: &Arc<Shared>, call: &Call) -> Now {
+    let id = validator_id(call)?;
     let snapshot = shared.snapshot();
-    let row = snapshot.state.validators.get(&id).ok_or_else(unknown)?;
+    let row = snapshot.state.validators.get(&id);
+    let row = row.ok_or_else(|| Problem::new("validator.unknown", call.place(0)))?;
     let mut value = validator_json(&id, row, &snapshot.state);
     let unbonding: Vec<Value> = snapshot
         .state

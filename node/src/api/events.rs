@@ -78,6 +78,8 @@ pub(crate) fn stream(shared: &Arc<Shared>, call: &Call) -> Result<Answer, Proble
     }
     let newest = shared.snapshot().height;
     let (sent, skip) = match call.last_event_id.as_deref().map(place_of) {
+        // Nothing happens at height 0: whoever names it wants all there is.
+        Some(Some(place)) if place.height == Height::ZERO => (Height::ZERO, 0),
         Some(Some(place)) => (place.height.previous(), place.index.saturating_add(1)),
         Some(None) => {
             shared.buckets.close_stream();

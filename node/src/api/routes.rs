@@ -8,7 +8,10 @@ use super::answer::Answer;
 use super::buckets::Class;
 use super::call::Call;
 use super::shared::Shared;
-use super::{accounts, admin, blobs, chain, events, faucet, health, jobs, models, txs};
+use super::{
+    accounts, admin, blobs, chain, duties, events, faucet, health, jobs, models, network, sandbox,
+    txs,
+};
 use crate::problem::Problem;
 
 /// A handler's future; it stays on its thread.
@@ -120,6 +123,7 @@ rows! {
     GET "/v1/blocks/{}/certificate" Public Anyone Read 0 => later chain::certificate;
     GET "/v1/validators" Public Anyone List 0 => now chain::validators;
     GET "/v1/validators/{}" Public Anyone Read 0 => now chain::validator;
+    GET "/v1/validators/{}/duties" Public Anyone List 0 => now duties::duties;
     GET "/v1/accounts/{}" Public Anyone Read 0 => later accounts::account;
     POST "/v1/tx" Public Anyone Tx 33 * KIB => later txs::submit;
     POST "/v1/tx/simulate" Public Anyone List 33 * KIB => later txs::simulate;
@@ -138,6 +142,8 @@ rows! {
     GET "/v1/evidence" Public Anyone List 0 => now jobs::evidence;
     GET "/v1/evidence/{}" Public Anyone Read 0 => now jobs::evidence_one;
     GET "/v1/slashes" Public Anyone List 0 => now jobs::slashes;
+    GET "/v1/network" Public Anyone Read 0 => now network::network;
+    GET "/v1/sandbox" Public Anyone List 0 => now sandbox::sandbox;
     GET "/v1/peers" Public Anyone Read 0 => now chain::peers;
     GET "/v1/audit/checkpoint" Public Anyone Read 0 => now chain::audit_checkpoint;
     GET "/v1/events" Public Anyone Sse 0 => now events::stream;
