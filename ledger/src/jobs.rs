@@ -9,7 +9,8 @@
 //! ```
 //! Every live job stands in a queue, keyed by (deadline, job). The end of a block performs what is
 //! due, at most 256 transitions; nobody has to claim anything. Jobs that wait for a committee stand
-//! apart, and get what deadlines leave of the 256.
+//! apart, and get what deadlines leave of the 256; but a quarter is for those that have expired, in
+//! the order of their expiry, so that nobody who pays for deadlines holds back another's refund.
 
 mod committee;
 mod finish;

@@ -1,5 +1,6 @@
 //! What a proposer puts into its block: evidence, seat messages, then by fee per byte and arrival,
-//! each sender's nonces in order, as far as the bytes go. Nothing that would not apply.
+//! each sender's nonces in order, as far as the bytes go. Nothing that would not apply. A transaction
+//! on which the ledger contradicts itself is not at fault: there is no block then, and the node stops.
 
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -12,6 +13,7 @@ use protocol::units::TimeMs;
 use crate::admit::Class;
 use crate::error::TxError;
 use crate::execute::{NonceRule, execute};
+use crate::money::Breach;
 use crate::state::State;
 use crate::work::Work;
 
@@ -55,14 +57,16 @@ fn rank(tx: &Verified<Tx>, place: usize) -> (u128, std::cmp::Reverse<usize>) {
 }
 
 /// Chooses a block's transactions from a pool given in order of arrival.
-#[must_use]
+///
+/// # Errors
+/// [`Breach`]: the ledger contradicts itself, and the node must stop.
 pub fn select(
     state: &State,
     builder: ValidatorId,
     time_ms: TimeMs,
     pool: &[&Verified<Tx>],
     bytes_max: usize,
-) -> Selection {
+) -> Result<Selection, Breach> {
     let mut work = Work::new(state.clone(), state.next_context(builder, time_ms));
     let mut room = Room {
         bytes: bytes_max.saturating_sub(LENGTH_BYTES),
@@ -72,15 +76,20 @@ pub fn select(
     for class in [Class::Evidence, Class::Seat] {
         for (place, tx) in pool.iter().enumerate() {
             if Class::of(&tx.message().body) == class {
-                consider(&mut work, &mut room, &mut selection, place, tx);
+                consider(&mut work, &mut room, &mut selection, place, tx)?;
             }
         }
     }
-    take_paid(&mut work, &mut room, &mut selection, pool);
-    selection
+    take_paid(&mut work, &mut room, &mut selection, pool)?;
+    Ok(selection)
 }
 
-fn take_paid(work: &mut Work, room: &mut Room, selection: &mut Selection, pool: &[&Verified<Tx>]) {
+fn take_paid(
+    work: &mut Work,
+    room: &mut Room,
+    selection: &mut Selection,
+    pool: &[&Verified<Tx>],
+) -> Result<(), Breach> {
     let mut senders: BTreeMap<Address, BTreeMap<u64, usize>> = BTreeMap::new();
     for (place, tx) in pool.iter().enumerate() {
         if Class::of(&tx.message().body) == Class::Paid {
@@ -113,10 +122,11 @@ fn take_paid(work: &mut Work, room: &mut Room, selection: &mut Selection, pool: 
         let Some(tx) = pool.get(place) else {
             continue;
         };
-        if consider(work, room, selection, place, tx) {
+        if consider(work, room, selection, place, tx)? {
             heads.extend(next_of(sender, work));
         }
     }
+    Ok(())
 }
 
 /// Takes a transaction if it fits and has its effect; says whether the sender's next may follow.
@@ -126,13 +136,13 @@ fn consider(
     selection: &mut Selection,
     place: usize,
     tx: &Verified<Tx>,
-) -> bool {
+) -> Result<bool, Breach> {
     // Asked first: a full block tries no more transactions.
     let Some(left) = room.beside(tx) else {
-        return false;
+        return Ok(false);
     };
     let mark = work.mark();
-    match execute(work, tx, NonceRule::Next) {
+    let taken = match execute(work, tx, NonceRule::Next) {
         Ok(outcome) => match outcome.refused {
             None => {
                 *room = left;
@@ -145,6 +155,7 @@ fn consider(
                 false
             }
         },
+        Err(TxError::Breach(breach)) => return Err(breach),
         Err(TxError::NonceGap { .. }) => {
             work.return_to(mark);
             false
@@ -154,5 +165,6 @@ fn consider(
             selection.dropped.push((place, error));
             false
         }
-    }
+    };
+    Ok(taken)
 }

@@ -87,9 +87,14 @@ const _: () = assert!(OUTPUT_BYTES_DEFAULT <= OUTPUT_BYTES_MAX);
 pub const EVIDENCE_MESSAGE_BYTES_MAX: usize = 1 << 10;
 const _: () = assert!(2 * EVIDENCE_MESSAGE_BYTES_MAX + 1_024 <= SIGNED_TX_BYTES_MAX);
 
-/// Scheduled job transitions one block performs, deadlines before lists to freeze; the rest waits for
-/// the next block.
+/// Scheduled job transitions one block performs, deadlines and expiries before lists to freeze; the rest
+/// waits for the next block.
 pub const TRANSITIONS_PER_BLOCK: usize = 256;
+/// Of these, expiries of jobs that wait have at least so many: however many deadlines are due, a job
+/// that nobody could serve gives its client's money back after the jobs that expired before it, so
+/// many a block. A deadline waits for those before it, three quarters of the whole a block.
+pub const EXPIRIES_PER_BLOCK: usize = 64;
+const _: () = assert!(EXPIRIES_PER_BLOCK * 4 <= TRANSITIONS_PER_BLOCK);
 /// Unbonding entries of one validator that have not matured.
 pub const UNBONDING_ENTRIES_MAX: u32 = 32;
 /// How old the block named by an unjail heartbeat may be.

@@ -302,7 +302,10 @@ impl ConsensusActor {
         let Some(builder) = self.builder().filter(|_| !stale) else {
             return;
         };
-        let built = self.bench.build(builder, self.parts.wall.now(), txs);
+        let built = match self.bench.build(builder, self.parts.wall.now(), txs) {
+            Ok(built) => built,
+            Err(breach) => return self.raise(HaltReason::InvariantBroken, breach.to_string()),
+        };
         if !built.dropped.is_empty() {
             self.parts.mempool.tell(MempoolMail::Refused(built.dropped));
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::{Applied, BlockInvalid, State, select};
+use ledger::{Applied, BlockInvalid, Breach, State, select};
 use protocol::block::{Block, BlockError, Body, HEADER_BYTES};
 use protocol::digest::{BlockId, TxId, ValidatorId};
 use protocol::limits::{BLOCK_BYTES_MAX, BLOCK_TXS_MAX};
@@ -80,11 +80,19 @@ impl Bench {
     }
 
     /// A block of what the pool offers, on the present state.
-    pub fn build(&self, builder: ValidatorId, clock: TimeMs, pool: &[Arc<Verified<Tx>>]) -> Built {
+    ///
+    /// # Errors
+    /// [`Breach`]: the state contradicts itself, and the node must stop.
+    pub fn build(
+        &self,
+        builder: ValidatorId,
+        clock: TimeMs,
+        pool: &[Arc<Verified<Tx>>],
+    ) -> Result<Built, Breach> {
         let offered: Vec<&Verified<Tx>> = pool.iter().map(AsRef::as_ref).collect();
         let bytes_max = BLOCK_BYTES_MAX - HEADER_BYTES;
         let time = self.state.clamp_time(clock);
-        let selection = select(&self.state, builder, time, &offered, bytes_max);
+        let selection = select(&self.state, builder, time, &offered, bytes_max)?;
         let chain = self.state.chain_id();
         let id_at = |place: usize| offered.get(place).map(|tx| tx.tx_id(&chain));
         let txs = selection
@@ -98,10 +106,10 @@ impl Bench {
             .iter()
             .filter_map(|(place, _)| id_at(*place))
             .collect();
-        Built {
+        Ok(Built {
             block: Block { header, body },
             dropped,
-        }
+        })
     }
 
     /// Tries a block of the next height, once.

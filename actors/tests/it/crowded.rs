@@ -110,7 +110,7 @@ fn what_does_not_apply_together_crowds_nobody_out() {
     let builder = genesis.validators[0].id(&genesis.chain_id);
     let honest_is_in = |bytes_max: usize| {
         let offered = pool.select(bytes_max);
-        let built = bench.build(builder, genesis.time_ms, &offered);
+        let built = bench.build(builder, genesis.time_ms, &offered).unwrap();
         let txs = built.block.body.0.iter();
         let mut signers = txs.map(|bytes| Signed::<Tx>::from_bytes(bytes).unwrap().message.signer);
         signers.any(|signer| signer == wallet(1).public())

@@ -10,26 +10,29 @@ use protocol::draw::{committee_seed, draw};
 use protocol::events::{Event, Level};
 use protocol::job::SeatRef;
 use protocol::limits::{DRAW_DELAY_BLOCKS, QUEUE_RETRY_BLOCKS};
-use protocol::units::Amount;
+use protocol::units::{Amount, Height};
 
-use super::{JobHead, JobRequest, Member, Phase, SeatHolder, Snapshot, finish, submit};
+use super::{JobHead, JobRequest, Member, Phase, SeatHolder, Snapshot, finish};
 use crate::execution::{Seat, SeatState};
 use crate::money::Breach;
 use crate::planted::{self, Bug};
+use crate::state::State;
 use crate::work::Work;
 
-/// Freezes the list of a waiting job, or lets it wait; ends it if its time is over.
+/// Ends a job whose time is over while it waits.
+pub(super) fn expire(work: &mut Work, job: JobId) -> Result<(), Breach> {
+    work.emit(Event::Expired { job });
+    finish::finish(work, job, Phase::Expired, None)
+}
+
+/// Freezes the list of a waiting job, or lets it wait.
 pub(super) fn freeze(work: &mut Work, job: JobId) -> Result<(), Breach> {
     let height = work.block.height;
     let (head, request) = (work.job(job)?, work.request(job)?);
-    if submit::has_expired(&request.spec, height) {
-        work.emit(Event::Expired { job });
-        return finish::finish(work, job, Phase::Expired, None);
-    }
     let draw_at = height.plus(DRAW_DELAY_BLOCKS);
     let expiry = request.spec.expiry;
-    let members = members(work, &head, request);
-    let suffices = enough(work, request, &members) && has_room(work, request, &members);
+    let members = members(&work.state, height, &head, request);
+    let suffices = enough(&work.state, request, &members) && has_room(work, request, &members);
     if suffices && draw_at <= expiry {
         work.state.snapshots.put(
             job,
@@ -45,26 +48,26 @@ pub(super) fn freeze(work: &mut Work, job: JobId) -> Result<(), Breach> {
 }
 
 /// Whom the whole set has refuted on the model and engine of a job: they get no seats of it.
-fn refuted<'a>(work: &'a Work, request: &JobRequest) -> &'a [ValidatorId] {
-    work.state
+fn refuted<'a>(state: &'a State, request: &JobRequest) -> &'a [ValidatorId] {
+    state
         .cohorts
         .get(&(request.spec.model_root, request.spec.engine))
         .map(|cohort| cohort.refuted.as_slice())
         .unwrap_or_default()
 }
 
-fn members(work: &Work, head: &JobHead, request: &JobRequest) -> Vec<Member> {
-    let refuted = refuted(work, request);
+fn members(state: &State, height: Height, head: &JobHead, request: &JobRequest) -> Vec<Member> {
+    let refuted = refuted(state, request);
     let eligible = |id: &ValidatorId| {
-        work.state.validators.get(id).is_some_and(|row| {
+        state.validators.get(id).is_some_and(|row| {
             row.operator != head.client
                 && row.operator != head.payer
                 && row.free_seat_bond() >= request.seat_bond
                 && !refuted.contains(id)
         })
     };
-    work.state
-        .standing(work.block.height)
+    state
+        .standing(height)
         .into_iter()
         .map(|(validator, stake)| Member {
             validator,
@@ -74,8 +77,8 @@ fn members(work: &Work, head: &JobHead, request: &JobRequest) -> Vec<Member> {
         .collect()
 }
 
-fn enough(work: &Work, request: &JobRequest, members: &[Member]) -> bool {
-    let params = work.state.params();
+fn enough(state: &State, request: &JobRequest, members: &[Member]) -> bool {
+    let params = state.params();
     let needed = params
         .eligible_per_seat
         .saturating_mul(u64::from(request.spec.k));
@@ -104,6 +107,32 @@ fn has_room(work: &Work, request: &JobRequest, members: &[Member]) -> bool {
     free >= request.all_bonds().saturating_add(promised)
 }
 
+impl State {
+    /// Whether the committee of a job that has none yet may include this validator: by the frozen list,
+    /// or by what a list frozen now would be.
+    #[must_use]
+    pub fn may_be_drawn(&self, job: &JobId, validator: &ValidatorId) -> bool {
+        let Some((head, request)) = self.jobs.get(job).zip(self.requests.get(job)) else {
+            return false;
+        };
+        let listed = |members: &[Member]| {
+            let mut members = members.iter();
+            members.any(|member| member.validator == *validator && member.eligible)
+        };
+        match head.phase {
+            Phase::Frozen => {
+                let list = self.snapshots.get(job);
+                list.is_some_and(|list| listed(&list.members))
+            }
+            Phase::Queued => {
+                let members = members(self, self.height(), head, request);
+                listed(&members) && enough(self, request, &members)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Draws the committee of a frozen job. In S1 the seed is this block's id, which its proposer can
 /// grind; that is said in the documentation and ends in S2.
 pub(super) fn assign(work: &mut Work, job: JobId) -> Result<(), Breach> {
@@ -111,7 +140,7 @@ pub(super) fn assign(work: &mut Work, job: JobId) -> Result<(), Breach> {
     let (k, bond) = (request.spec.k, request.seat_bond);
     let mut snapshot = work.snapshot(job)?;
     if planted::is(Bug::LateDrawList) {
-        snapshot.members = members(work, &head, request);
+        snapshot.members = members(&work.state, work.block.height, &head, request);
     }
     let seed = committee_seed(&work.state.chain_id(), &work.block.id.0, &job, head.attempt);
     let list: Vec<(ValidatorId, u64)> = snapshot
@@ -136,7 +165,7 @@ pub(super) fn escalate(work: &mut Work, job: JobId) -> Result<Vec<ValidatorId>, 
     let head = work.job(job)?;
     let snapshot = work.snapshot(job)?;
     let request = work.request(job)?;
-    let refuted = refuted(work, request);
+    let refuted = refuted(&work.state, request);
     let jurors: Vec<ValidatorId> = snapshot
         .members
         .iter()

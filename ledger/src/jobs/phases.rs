@@ -2,7 +2,7 @@
 
 use protocol::digest::JobId;
 use protocol::events::{Event, FailCode, Level};
-use protocol::limits::TRANSITIONS_PER_BLOCK;
+use protocol::limits::{EXPIRIES_PER_BLOCK, TRANSITIONS_PER_BLOCK};
 
 use super::{JobHead, JobTrace, Phase, committee, finish, quorum, tally};
 use crate::escrow;
@@ -11,13 +11,20 @@ use crate::layout::CohortKey;
 use crate::money::{Breach, Reason};
 use crate::work::Work;
 
-/// Performs what is due: deadlines first, and with what they leave of the budget, freezing. Jobs that
-/// wait can therefore delay no deadline. Lists are frozen after every slash and jail of this block.
+/// Performs what is due: deadlines and expiries first, and with what they leave of the budget, freezing.
+/// Jobs that wait can therefore delay no deadline, but for the quarter that expiries are sure of. Lists
+/// are frozen after every slash and jail of this block.
 pub(crate) fn end_block(work: &mut Work) -> Result<(), Breach> {
     let height = work.block.height;
-    let due = work.state.due_jobs(height, TRANSITIONS_PER_BLOCK);
-    let left = TRANSITIONS_PER_BLOCK.saturating_sub(due.len());
     // Chosen before anything happens, so that a job has one transition a block.
+    let mut expired = work.state.expired_jobs(height, TRANSITIONS_PER_BLOCK);
+    let sure = expired.len().min(EXPIRIES_PER_BLOCK);
+    let due = work
+        .state
+        .due_jobs(height, TRANSITIONS_PER_BLOCK.saturating_sub(sure));
+    let left = TRANSITIONS_PER_BLOCK.saturating_sub(due.len());
+    expired.truncate(left);
+    let left = left.saturating_sub(expired.len());
     let to_freeze = work.state.waiting_jobs(height, left);
     for job in due {
         match work.job(job)?.phase {
@@ -27,6 +34,9 @@ pub(crate) fn end_block(work: &mut Work) -> Result<(), Breach> {
             Phase::Reveal(Level::WholeSet) => tally::tally(work, job)?,
             _ => return Err(Breach(format!("job {job} is due after its end"))),
         }
+    }
+    for job in expired {
+        committee::expire(work, job)?;
     }
     for job in to_freeze {
         committee::freeze(work, job)?;

@@ -8,7 +8,7 @@ use protocol::limits::{
     OUTPUT_BYTES_MAX, OUTPUT_NAME_BYTES_MAX, OUTPUTS_MAX, SEATS_MAX,
 };
 use protocol::tx::{CancelJob, SubmitJob};
-use protocol::units::{Amount, Height};
+use protocol::units::Amount;
 
 use super::{JobHead, JobRequest, Phase, finish};
 use crate::account::need;
@@ -192,9 +192,4 @@ pub(crate) fn cancel(work: &mut Work, client: Address, body: &CancelJob) -> Resu
     work.emit(Event::Cancelled { job });
     finish::finish(work, job, Phase::Cancelled, None)?;
     Ok(())
-}
-
-/// Whether a height is past a job's expiry.
-pub(super) fn has_expired(spec: &JobSpec, height: Height) -> bool {
-    height >= spec.expiry
 }

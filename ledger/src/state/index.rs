@@ -24,6 +24,8 @@ pub(super) struct Index {
     fresh: Queue,
     /// Jobs that have waited in vain, by when to try again.
     retries: Queue,
+    /// Jobs in either of these two, by the height at which their time is over.
+    expiring: Queue,
     /// What frozen lists may still lock, in upal.
     promised: u128,
     /// Ended jobs by the height at which their record goes.
@@ -44,6 +46,7 @@ impl Default for Index {
             due: RedBlackTreeSetSync::new_sync(),
             fresh: RedBlackTreeSetSync::new_sync(),
             retries: RedBlackTreeSetSync::new_sync(),
+            expiring: RedBlackTreeSetSync::new_sync(),
             promised: 0,
             retiring: RedBlackTreeSetSync::new_sync(),
             maturing: RedBlackTreeSetSync::new_sync(),
@@ -119,14 +122,21 @@ impl Index {
         }
     }
 
-    pub(super) fn note_job(&mut self, job: JobId, head: &JobHead, kept_for: u64) {
+    /// `expiry` is that of its request.
+    pub(super) fn note_job(&mut self, job: JobId, head: &JobHead, expiry: Height, kept_for: u64) {
         let (queue, place) = self.place(job, head, kept_for);
         queue.insert_mut(place);
+        if head.phase == Phase::Queued {
+            self.expiring.insert_mut((expiry, job));
+        }
     }
 
-    fn forget_job(&mut self, job: JobId, head: &JobHead, kept_for: u64) {
+    fn forget_job(&mut self, job: JobId, head: &JobHead, expiry: Height, kept_for: u64) {
         let (queue, place) = self.place(job, head, kept_for);
         queue.remove_mut(&place);
+        if head.phase == Phase::Queued {
+            self.expiring.remove_mut(&(expiry, job));
+        }
     }
 }
 
@@ -207,15 +217,17 @@ impl State {
     }
 
     pub(crate) fn add_job(&mut self, job: JobId, head: JobHead, request: JobRequest) {
+        let kept_for = self.fixed.params.job_record_blocks;
         self.index
-            .note_job(job, &head, self.fixed.params.job_record_blocks);
+            .note_job(job, &head, request.spec.expiry, kept_for);
         self.jobs.put(job, head);
         self.requests.put(job, request);
     }
 
     pub(crate) fn retire_job(&mut self, job: JobId, head: &JobHead, trace: JobTrace) {
+        let kept_for = self.fixed.params.job_record_blocks;
         self.index
-            .forget_job(job, head, self.fixed.params.job_record_blocks);
+            .forget_job(job, head, self.expiry_of(&job), kept_for);
         self.jobs.remove(&job);
         self.requests.remove(&job);
         for (seat, _) in (0_u16..).zip(&head.seats) {
@@ -230,15 +242,47 @@ impl State {
         until(&self.index.due, height, most)
     }
 
+    /// Jobs whose committee is drawn at the end of this height, unless one block cannot take them all.
+    #[must_use]
+    pub fn jobs_drawn_at(&self, height: Height) -> Vec<JobId> {
+        let due = self.index.due.range((height, JobId::ZERO)..);
+        let due = due.take_while(|(at, _)| *at == height).map(|(_, job)| *job);
+        let frozen = |job: &JobId| {
+            let head = self.jobs.get(job);
+            head.is_some_and(|head| head.phase == Phase::Frozen)
+        };
+        due.filter(frozen).collect()
+    }
+
+    /// Jobs that wait for a committee though their time is over.
+    pub(crate) fn expired_jobs(&self, height: Height, most: usize) -> Vec<JobId> {
+        until(&self.index.expiring, height, most)
+    }
+
+    /// When a job stops waiting; without its request it never does.
+    fn expiry_of(&self, job: &JobId) -> Height {
+        let request = self.requests.get(job);
+        request.map_or(Height(u64::MAX), |request| request.spec.expiry)
+    }
+
     /// Jobs whose list may be frozen now. Those that have waited in vain get a quarter, and what fresh
-    /// ones do not need: neither can crowd out the other.
+    /// ones do not need: neither can crowd out the other. Asked for only as far as every expired job has
+    /// had its turn, so few are skipped.
     pub(crate) fn waiting_jobs(&self, height: Height, most: usize) -> Vec<JobId> {
-        let mut fresh = until(&self.index.fresh, height, most);
+        let mut fresh = self.waiting_in(&self.index.fresh, height, most);
         let quarter = most.div_ceil(4).max(most.saturating_sub(fresh.len()));
-        let mut jobs = until(&self.index.retries, height, quarter);
+        let mut jobs = self.waiting_in(&self.index.retries, height, quarter);
         fresh.truncate(most.saturating_sub(jobs.len()));
         jobs.append(&mut fresh);
         jobs
+    }
+
+    fn waiting_in(&self, queue: &Queue, height: Height, most: usize) -> Vec<JobId> {
+        let due = queue.iter().take_while(|(at, _)| *at <= height);
+        due.map(|(_, job)| *job)
+            .filter(|job| self.expiry_of(job) > height)
+            .take(most)
+            .collect()
     }
 
     /// What frozen lists may still lock of all stake, in upal.
@@ -271,7 +315,8 @@ impl State {
             index.note_unbonding(*key);
         }
         for (job, head) in self.jobs.iter() {
-            index.note_job(*job, head, self.fixed.params.job_record_blocks);
+            let kept_for = self.fixed.params.job_record_blocks;
+            index.note_job(*job, head, self.expiry_of(job), kept_for);
             if head.phase == Phase::Frozen {
                 let request = self.requests.get(job);
                 let bonds = request.map_or(0, JobRequest::all_bonds);
@@ -308,7 +353,8 @@ impl Work {
         deadline: Height,
     ) -> Result<(), Breach> {
         let head = self.job(job)?;
-        let bonds = self.request(job)?.all_bonds();
+        let request = self.request(job)?;
+        let (bonds, expiry) = (request.all_bonds(), request.spec.expiry);
         let index = &mut self.state.index;
         if head.phase == Phase::Frozen {
             index.promised = index.promised.saturating_sub(bonds);
@@ -317,13 +363,13 @@ impl Work {
             index.promised = index.promised.saturating_add(bonds);
         }
         let kept_for = self.state.params().job_record_blocks;
-        self.state.index.forget_job(job, &head, kept_for);
+        self.state.index.forget_job(job, &head, expiry, kept_for);
         let moved = JobHead {
             phase,
             deadline,
             ..head
         };
-        self.state.index.note_job(job, &moved, kept_for);
+        self.state.index.note_job(job, &moved, expiry, kept_for);
         self.state.jobs.put(job, moved);
         Ok(())
     }

@@ -296,7 +296,8 @@ impl Run {
             header.time_ms,
             &refs,
             1 << 20,
-        );
+        )
+        .unwrap();
         let dropped: Vec<_> = chosen
             .dropped
             .iter()

@@ -5,6 +5,7 @@ mod admit;
 mod block;
 mod draws;
 mod evidence;
+mod expiries;
 mod fuzz;
 mod jobs;
 mod load;

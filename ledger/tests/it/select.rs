@@ -1,8 +1,8 @@
 //! What a proposer takes, in which order, and what it leaves.
 
-use ledger::select;
+use ledger::{BlockInvalid, State, select};
 use protocol::signed::Verified;
-use protocol::tx::{KeyKind, Transfer, Tx, TxBody};
+use protocol::tx::{CancelJob, KeyKind, Transfer, Tx, TxBody};
 use protocol::units::{Amount, Height, TimeMs};
 
 use crate::world::{World, address};
@@ -26,7 +26,29 @@ fn choose(world: &World, pool: &[Verified<Tx>], bytes_max: usize) -> ledger::Sel
         .members()[0]
         .id;
     let time = TimeMs(world.state.head().time_ms.0 + 500);
-    select(&world.state, builder, time, &refs, bytes_max)
+    select(&world.state, builder, time, &refs, bytes_max).unwrap()
+}
+
+/// Goal: a state that contradicts itself stops the node that builds on it, as it stops one that
+/// applies; the transaction that shows it is not dropped. Method: a state loaded without the request
+/// of a job, which its client takes back.
+#[test]
+fn a_broken_invariant_is_no_reason_to_drop_a_transaction() {
+    let mut world = World::new();
+    let job = world.submit(world.spec("m"));
+    // Module 4, kind 1: see docs/protocol/state.md.
+    let leaves = world.state.leaves().into_iter();
+    let torn: Vec<_> = leaves
+        .filter(|(key, _)| !key.starts_with(&[4, 1]))
+        .collect();
+    world.state = State::from_leaves(&world.genesis, torn).unwrap();
+    let cancel = world.wallet("client-0", TxBody::CancelJob(CancelJob { job }));
+    let builder = world.validator("alice");
+    let time = TimeMs(world.state.head().time_ms.0 + 500);
+    let breach = select(&world.state, builder, time, &[&cancel], 1 << 20).unwrap_err();
+    assert_eq!(breach.0, format!("request of job {job} is missing"));
+    let refused = world.try_block(&[cancel]).unwrap_err();
+    assert_eq!(refused, BlockInvalid::Breach(breach));
 }
 
 #[test]

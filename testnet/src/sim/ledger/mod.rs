@@ -37,7 +37,7 @@ use actors::mempool::gate::{Gate, Offered, Source};
 use consensus::Judgement;
 use ledger::staking::Exit;
 use ledger::{Applied, BlockInvalid};
-use protocol::block::Block;
+use protocol::block::{Block, Body};
 use protocol::digest::{ChainId, Digest, TxId, ValidatorId};
 use protocol::evidence::ContradictingPair;
 use protocol::keys::PublicKey;
@@ -196,9 +196,18 @@ impl App for Ledger {
     fn build(&mut self, shared: &mut Shared, cx: &mut Cx<'_>, _: Height, _: Round) -> Block {
         let pool = self.gate.pool().select(OFFERED_BYTES_MAX);
         let clock = TimeMs(cx.local_time_ms());
-        let built = self.bench.build(self.own, clock, &pool);
-        self.gate.forget(&built.dropped);
-        let mut block = built.block;
+        let mut block = match self.bench.build(self.own, clock, &pool) {
+            Ok(built) => {
+                self.gate.forget(&built.dropped);
+                built.block
+            }
+            Err(breach) => {
+                cx.fail(broken("I1-I7", breach));
+                let body = Body::default();
+                let header = self.bench.state().header_for(&body, self.own, clock);
+                Block { header, body }
+            }
+        };
         if cx.role() == Role::ForgedEvidence {
             self.lie(shared, cx, &mut block);
         }
