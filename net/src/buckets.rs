@@ -53,6 +53,15 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         }
     }
 
+    /// Takes one token.
+    ///
+    /// # Errors
+    /// The moment at which the bucket has one again.
+    pub(crate) fn take_one(&self, key: &K) -> Result<(), Duration> {
+        let taken = self.limiter.check_key(key);
+        taken.map_err(|not_until| not_until.earliest_possible())
+    }
+
     /// Forgets keys whose buckets are full again; otherwise invented keys would grow the map.
     pub(crate) fn prune(&self) {
         self.limiter.retain_recent();

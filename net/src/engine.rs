@@ -46,6 +46,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::proof::Proof;
 use crate::service::Service;
+use crate::signers::SignerBuckets;
 use crate::slots::Slots;
 use crate::start::Ports;
 use crate::topic::{Topic, Topics};
@@ -100,7 +101,7 @@ pub(crate) struct Engine {
     ban_ips: HashMap<PeerId, IpAddr>,
     ladder: Ladder,
     slots: Slots,
-    signers: [Buckets<[u8; 33]>; 4],
+    signers: [SignerBuckets; 4],
     services: [ServiceBuckets; 6],
     uplink: Buckets<()>,
     /// Blob requests to one peer: we stay below what it takes.
@@ -140,7 +141,7 @@ impl Engine {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let limits = &config.limits;
         let signers =
-            Topic::ALL.map(|topic| Buckets::new(limits.topic(topic).signer_messages, &clock));
+            Topic::ALL.map(|topic| SignerBuckets::new(limits.topic(topic).signer_messages, &clock));
         let services = Service::ALL.map(|service| ServiceBuckets {
             requests: Buckets::new(limits.service(service).requests, &clock),
             egress: Buckets::new(limits.service(service).response_bytes, &clock),

@@ -48,6 +48,7 @@ mod proof;
 mod relayers;
 mod role;
 mod service;
+mod signers;
 mod slots;
 mod start;
 mod tap;

@@ -34,7 +34,7 @@ pub(crate) struct Slots {
 }
 
 /// Only these kinds say one thing per slot.
-const fn has_slot(kind: Kind) -> bool {
+pub(crate) const fn has_slot(kind: Kind) -> bool {
     matches!(kind, Kind::Prevote | Kind::Precommit | Kind::Proposal)
 }
 

@@ -1,7 +1,8 @@
 //! A message's way in, cheapest check first.
 //!
-//! The tap has done size, standing and relayer's buckets. Here: header, topic, gate, signer's
-//! bucket, slot, and then the pool; on the way back slot again, verdict, lane.
+//! The tap has done size, standing and relayer's buckets. Here: header, topic, gate, whether the
+//! signer has spent its quota, slot, and then the pool; on the way back slot again, the signer's
+//! bucket, which only its own messages may empty, verdict, lane.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +14,13 @@ use protocol::limits::ENVELOPE_HEADER_BYTES;
 use protocol::units::{Height, Round};
 
 use super::Engine;
-use crate::buckets::Taken;
 use crate::event::{ConsensusEvent, EvidenceEvent, TxEvent};
 use crate::gossip::PAYLOAD_BYTES_MAX;
 use crate::ladder::Offence;
 use crate::lanes::Sent;
 use crate::metrics::INBOUND;
 use crate::ports::Admission;
-use crate::slots::SlotState;
+use crate::slots::{SlotState, has_slot};
 use crate::topic::Topic;
 use crate::verify::{Delivery, Done, Job, Outcome, Source, topic_of};
 
@@ -124,13 +124,8 @@ impl Engine {
                 return Err(Stop::ignore("ignored"));
             }
         }
-        if self.signers[topic.index()].take(&header.signer, 1) != Taken::Yes {
-            self.metrics
-                .rate_limited
-                .with_label_values(&["signer"])
-                .inc();
-            self.mark_dirty(&header);
-            return Err(Stop::ignore("overflow"));
+        if !self.signers[topic.index()].may_speak(&header.signer, self.now()) {
+            return Err(self.over_quota(&header));
         }
         let signed = ENVELOPE_HEADER_BYTES.saturating_add(header.payload_len);
         let value = sha256(bytes.get(4..signed).ok_or_else(malformed)?);
@@ -157,6 +152,26 @@ impl Engine {
             self.mark_dirty(&job.header);
             Stop::ignore("overflow")
         })
+    }
+
+    /// The relayer does not pay for it.
+    fn over_quota(&mut self, header: &EnvelopeHeader) -> Stop {
+        self.metrics
+            .rate_limited
+            .with_label_values(&["signer"])
+            .inc();
+        self.mark_dirty(header);
+        Stop::ignore("overflow")
+    }
+
+    /// Whether the signer of a verified message has quota for it. Of what was pulled only a new value
+    /// of a slot counts: anybody can offer one message of an honest signer any number of times.
+    fn charge_signer(&mut self, job: &Job, before: SlotState) -> bool {
+        let free = match job.source {
+            Source::Gossip(_) => false,
+            Source::Pull => before == SlotState::Known || !has_slot(job.header.kind),
+        };
+        free || self.signers[job.topic.index()].charge(&job.header.signer)
     }
 
     /// The pool is done with a message: verdict, offence or lane.
@@ -187,10 +202,14 @@ impl Engine {
 
     fn on_verified(&mut self, job: &Job, delivery: Delivery) -> Stop {
         let pulled = matches!(job.source, Source::Pull);
-        match self.slots.look(&job.header, job.value) {
+        let known = self.slots.look(&job.header, job.value);
+        match known {
             SlotState::Full => return Stop::ignore("ignored"),
             SlotState::Known if !pulled => return Stop::ignore("duplicate"),
             SlotState::Known | SlotState::Open => {}
+        }
+        if !self.charge_signer(job, known) {
+            return self.over_quota(&job.header);
         }
         if self.deliver(job.peer, job.topic, delivery) == Sent::Dropped {
             self.mark_dirty(&job.header);

@@ -161,7 +161,7 @@ impl Engine {
     fn prune(&mut self, now: Duration) {
         self.swarm.behaviour().tap.prune();
         self.swarm.behaviour().ip_guard.prune();
-        self.signers.iter().for_each(crate::buckets::Buckets::prune);
+        self.signers.iter_mut().for_each(|topic| topic.prune(now));
         self.asking.prune();
         for service in &self.services {
             service.requests.prune();

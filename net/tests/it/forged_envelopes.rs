@@ -1,14 +1,20 @@
 //! Goal: what is wrong with an envelope is found, told apart and charged to the right peer.
 //! Method: a stranger publishes bytes of its making to one host, whose gate admits everything.
 
-use net::{Admission, ConsensusEvent, Topic};
+use std::time::Duration;
+
+use net::{Admission, Config, ConsensusEvent, Rate, Topic};
 use protocol::envelope::seal_vote;
 use protocol::units::Height;
 
 use crate::support::{Carrier, Node, config, lock, stranger, vote};
 
 fn pair() -> (Node, Node) {
-    let host = Node::start(config(1, Carrier::Quic));
+    pair_with(config(1, Carrier::Quic))
+}
+
+fn pair_with(config: Config) -> (Node, Node) {
+    let host = Node::start(config);
     let mut guest = stranger(50, Carrier::Quic);
     guest.static_peers = vec![host.address()];
     let guest = Node::start(guest);
@@ -54,6 +60,42 @@ fn five_bad_signatures_end_in_a_ban() {
     assert_eq!(view.bans[0].peer, guest.handle.peer_id());
     assert_eq!(view.bans[0].reason, "bad_signature");
     assert_eq!(messages(&host, "accepted"), 0.0, "none forwarded");
+}
+
+/// A host that takes one message of each signer on the consensus topic, and then none for an hour.
+fn frugal() -> Config {
+    let mut config = config(1, Carrier::Quic);
+    config.limits.cons.signer_messages = Rate {
+        count: 1,
+        per: Duration::from_secs(3_600),
+        burst: 1,
+    };
+    config
+}
+
+#[test]
+fn forged_messages_do_not_spend_the_quota_of_the_signer_they_name() {
+    let (mut host, guest) = pair_with(frugal());
+    let mut forged = seal_vote(&vote(2, 5, 0, b"block"));
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    guest.handle.publish(Topic::Cons, forged).unwrap();
+    wait_messages(&host, "rejected", 1.0);
+    let honest = seal_vote(&vote(2, 6, 0, b"block"));
+    guest.handle.publish(Topic::Cons, honest).unwrap();
+    assert_eq!(host.next_vote().height, Height(6));
+    // Its own messages are what it pays for.
+    for (height, refused) in [(7, 1.0), (8, 2.0)] {
+        let more = seal_vote(&vote(2, height, 0, b"block"));
+        guest.handle.publish(Topic::Cons, more).unwrap();
+        host.wait_metric("p2p_rate_limited_total", &[("scope", "signer")], |count| {
+            count == refused
+        });
+    }
+    assert_eq!(messages(&host, "accepted"), 1.0);
+    let other = seal_vote(&vote(3, 7, 0, b"block"));
+    guest.handle.publish(Topic::Cons, other).unwrap();
+    assert_eq!(host.next_vote().height, Height(7), "of another signer");
 }
 
 #[test]
