@@ -7,21 +7,25 @@
 //! record's checksum. Heights need not ascend in the file: a block refetched after its segment
 //! was set aside is appended where the file ends.
 
-use std::collections::BTreeMap;
+mod index;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use protocol::block::HEADER_BYTES;
 use protocol::digest::{BlockId, ChainId, Digest};
 use protocol::limits::{BLOCK_BYTES_MAX, CERTIFICATE_BYTES_MAX};
 use protocol::units::Height;
 
+use self::index::{Entry, Index};
 use crate::exit::ExitKind;
 use crate::layer::FileLayer;
-use crate::record::format::{FileKind, Identity, RECORD_HEADER_BYTES, array, decode_record};
+use crate::record::format::{
+    FileKind, Identity, RECORD_HEADER_BYTES, Record, array, decode_record,
+};
 use crate::record::log::{LogConfig, LogError, OnDamage, Position, RecordLog};
 use crate::record::segment_path;
 
@@ -117,25 +121,19 @@ impl BlockError {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    at: Position,
-    id: BlockId,
-}
-
 #[derive(Debug)]
 struct Shared {
     config: LogConfig,
-    index: RwLock<BTreeMap<Height, Entry>>,
+    index: RwLock<Index>,
 }
 
 impl Shared {
+    fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn entry(&self, height: Height) -> Option<Entry> {
-        self.index
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&height)
-            .copied()
+        self.index().get(height)
     }
 }
 
@@ -151,7 +149,7 @@ pub struct BlockLog {
     log: RecordLog,
     reader: BlockReader,
     /// Appended, not yet durable, so not yet readable.
-    pending: Vec<(Height, Entry)>,
+    pending: Vec<(Tip, Entry)>,
 }
 
 /// What opening the block log found.
@@ -180,11 +178,6 @@ pub(crate) fn log_config(dir: &Path, chain: ChainId, segment_bytes: u64) -> LogC
         segment_bytes,
         on_damage: OnDamage::SetAside,
     }
-}
-
-/// The start of a payload is enough for the index.
-pub(crate) fn keep_prefix(_: u8, payload: &[u8]) -> Vec<u8> {
-    payload.get(..40).unwrap_or_default().to_vec()
 }
 
 pub(crate) fn decode_prefix(payload: &[u8]) -> Option<Tip> {
@@ -237,13 +230,13 @@ impl BlockLog {
         segment_bytes: u64,
     ) -> Result<(Self, BlocksOpening), LogError> {
         let config = log_config(dir, chain, segment_bytes);
-        let (log, opening) = RecordLog::open(layer, config.clone(), keep_prefix)?;
-        let mut index = BTreeMap::new();
-        for found in &opening.records {
-            if let Some(Tip { height, id }) = decode_prefix(&found.payload) {
-                index.insert(height, Entry { at: found.at, id });
+        let enter = |index: &mut Index, at: Position, record: &Record<'_>| {
+            if let Some(block) = decode_prefix(record.payload) {
+                index.insert(block, Entry::new(at, &block.id));
             }
-        }
+        };
+        let (log, index, opening) =
+            RecordLog::open_with(layer, config.clone(), Index::default, enter)?;
         let shared = Arc::new(Shared {
             config,
             index: RwLock::new(index),
@@ -270,16 +263,18 @@ impl BlockLog {
     /// When another block holds the height, the block is too long, or the log fails.
     pub fn append(&mut self, block: &CommittedBlock) -> Result<(), BlockError> {
         let height = block.height;
-        let pending = self
-            .pending
-            .iter()
-            .find(|(at, _)| *at == height)
-            .map(|(_, entry)| *entry);
-        if let Some(held) = pending.or_else(|| self.reader.shared.entry(height)) {
-            if held.id == block.id {
+        let mut pending = self.pending.iter();
+        let pending = pending.find(|(pending, _)| pending.height == height);
+        let entry = pending.map(|(_, entry)| *entry);
+        if let Some(held) = entry.or_else(|| self.reader.shared.entry(height)) {
+            if held.is_of(&block.id) {
                 return Ok(());
             }
-            let (held, offered) = (held.id, block.id);
+            let held = match pending {
+                Some((pending, _)) => pending.id,
+                None => self.reader.held(height)?,
+            };
+            let offered = block.id;
             return Err(BlockError::OtherBlock {
                 height,
                 held,
@@ -287,7 +282,8 @@ impl BlockLog {
             });
         }
         let (_, at) = self.log.append(RECORD_BLOCK, &block.encode())?;
-        self.pending.push((height, Entry { at, id: block.id }));
+        let (id, entry) = (block.id, Entry::new(at, &block.id));
+        self.pending.push((Tip { height, id }, entry));
         Ok(())
     }
 
@@ -303,7 +299,9 @@ impl BlockLog {
             .index
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        index.extend(self.pending.drain(..));
+        for (block, entry) in self.pending.drain(..) {
+            index.insert(block, entry);
+        }
         Ok(())
     }
 
@@ -318,38 +316,21 @@ impl BlockReader {
     /// The highest block.
     #[must_use]
     pub fn tip(&self) -> Option<Tip> {
-        let index = self
-            .shared
-            .index
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        index.last_key_value().map(|(&height, entry)| Tip {
-            height,
-            id: entry.id,
-        })
+        self.shared.index().tip()
     }
 
     /// The lowest height held.
     #[must_use]
     pub fn lowest(&self) -> Option<Height> {
-        let index = self
-            .shared
-            .index
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        index.first_key_value().map(|(&height, _)| height)
+        self.shared.index().heights_from(Height::ZERO).next()
     }
 
     /// The last height of the run without holes that starts right after `from`.
     #[must_use]
     pub fn contiguous_after(&self, from: Height) -> Height {
-        let index = self
-            .shared
-            .index
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let run = (from.0.saturating_add(1)..).zip(index.range(from.next()..));
-        run.take_while(|(expected, (height, _))| *expected == height.0)
+        let index = self.shared.index();
+        let run = (from.0.saturating_add(1)..).zip(index.heights_from(from.next()));
+        run.take_while(|(expected, height)| *expected == height.0)
             .last()
             .map_or(from, |(height, _)| Height(height))
     }
@@ -357,14 +338,11 @@ impl BlockReader {
     /// What is missing from the first height through this one, in ascending order.
     #[must_use]
     pub fn gaps_through(&self, tip: Height) -> Vec<Gap> {
-        let index = self
-            .shared
-            .index
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let index = self.shared.index();
         let mut gaps = Vec::new();
         let mut first = Height::ZERO.next();
-        let held = index.range(first..=tip).map(|(&height, _)| height);
+        let held = index.heights_from(first);
+        let held = held.take_while(|height| *height <= tip);
         for height in held.chain([tip.next()]) {
             if first < height {
                 let last = height.previous();
@@ -375,10 +353,21 @@ impl BlockReader {
         gaps
     }
 
-    /// The id of the block at a height.
+    /// The id of the block at a height, if it is held and intact.
     #[must_use]
     pub fn id(&self, height: Height) -> Option<BlockId> {
-        self.shared.entry(height).map(|entry| entry.id)
+        match self.tip() {
+            Some(tip) if tip.height == height => Some(tip.id),
+            _ => self.held(height).ok(),
+        }
+    }
+
+    /// The id of a block that is held, out of its record.
+    fn held(&self, height: Height) -> Result<BlockId, BlockError> {
+        let block = self.block(height)?;
+        block
+            .map(|block| block.id)
+            .ok_or(BlockError::Damaged { height })
     }
 
     /// A block with its certificate; `None` if this node does not hold it.
@@ -390,12 +379,12 @@ impl BlockReader {
             return Ok(None);
         };
         let bytes = self
-            .read(entry.at)
+            .read(entry.at())
             .map_err(|source| BlockError::Io { height, source })?;
         let record = decode_record(&bytes, 0, self.shared.config.identity.payload_bytes_max);
         let block = record.and_then(|record| CommittedBlock::decode(record.payload));
         match block {
-            Some(block) if block.height == height && block.id == entry.id => Ok(Some(block)),
+            Some(block) if block.height == height && entry.is_of(&block.id) => Ok(Some(block)),
             _ => Err(BlockError::Damaged { height }),
         }
     }

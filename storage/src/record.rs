@@ -7,5 +7,5 @@ pub mod log;
 mod readback;
 pub mod recovery;
 mod segments;
-pub(crate) use readback::read_records;
+pub(crate) use readback::{read_records, read_with};
 pub(crate) use segments::{segment_ordinal, segment_path};

@@ -12,7 +12,7 @@ use super::record::{AuditEntry, AuditRecord, EntryTooLong, RECORD_BYTES_MAX};
 use super::tree::{Frontier, leaf_hash};
 use crate::exit::ExitKind;
 use crate::layer::FileLayer;
-use crate::record::format::{FileKind, Identity};
+use crate::record::format::{FileKind, Identity, Record};
 use crate::record::log::{LogConfig, LogError, OnDamage, RecordLog};
 use crate::record::recovery::Refused;
 
@@ -53,21 +53,65 @@ impl AuditError {
     }
 }
 
+/// What the records so far come to: all that the next one needs.
+#[derive(Clone, Debug)]
+struct Past {
+    tree: Frontier,
+    last: Digest,
+    checkpointed: u64,
+    anchor: Option<Digest>,
+    /// The index at which the chain breaks; what follows counts for nothing.
+    broken_at: Option<u64>,
+}
+
+impl Past {
+    fn new(chain: ChainId) -> Self {
+        Self {
+            tree: Frontier::new(),
+            last: chain.0,
+            checkpointed: 0,
+            anchor: None,
+            broken_at: None,
+        }
+    }
+
+    /// A record that was read.
+    fn take(&mut self, kind: u8, payload: &[u8]) {
+        let index = self.tree.size();
+        if self.broken_at.is_some() {
+            return;
+        }
+        if kind == RECORD_CHECKPOINT {
+            self.checkpointed = index;
+            self.anchor = Some(anchor(payload));
+            return;
+        }
+        match AuditRecord::decode(payload) {
+            Some(record) if record.seq == index && record.prev_hash == self.last => {
+                self.grow(payload);
+            }
+            _ => self.broken_at = Some(index),
+        }
+    }
+
+    fn grow(&mut self, leaf: &[u8]) {
+        self.last = leaf_hash(leaf);
+        self.tree.push(self.last);
+    }
+}
+
 /// The audit log, open for appending.
 pub struct AuditLog {
     log: RecordLog,
     chain: ChainId,
     signer: Option<Box<dyn CheckpointSigner>>,
-    tree: Frontier,
-    last: Digest,
-    checkpointed: u64,
-    anchor: Option<Digest>,
+    past: Past,
 }
 
 impl fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditLog")
-            .field("size", &self.tree.size())
+            .field("size", &self.past.tree.size())
             .finish_non_exhaustive()
     }
 }
@@ -137,9 +181,10 @@ impl AuditLog {
         config: LogConfig,
         chain: ChainId,
     ) -> Result<Result<Self, u64>, AuditError> {
-        let opened = RecordLog::open(layer, config, |_, payload| payload.to_vec());
-        let (log, opening) = match opened {
-            Ok(opened) => opened,
+        let begin = || Past::new(chain);
+        let take = |past: &mut Past, _, record: &Record<'_>| past.take(record.kind, record.payload);
+        let (log, past) = match RecordLog::open_with(layer, config, begin, take) {
+            Ok((log, past, _)) => (log, past),
             Err(LogError::Refused {
                 refused: Refused::Acknowledged { seq, .. },
                 ..
@@ -148,36 +193,15 @@ impl AuditLog {
             }
             Err(error) => return Err(error.into()),
         };
-        let (tree, last) = (Frontier::new(), chain.0);
-        let mut audit = Self {
+        if let Some(index) = past.broken_at {
+            return Ok(Err(index));
+        }
+        Ok(Ok(Self {
             log,
             chain,
             signer: None,
-            tree,
-            last,
-            checkpointed: 0,
-            anchor: None,
-        };
-        for found in opening.records {
-            let index = audit.tree.size();
-            if found.kind == RECORD_CHECKPOINT {
-                audit.checkpointed = index;
-                audit.anchor = Some(anchor(&found.payload));
-                continue;
-            }
-            match AuditRecord::decode(&found.payload) {
-                Some(record) if record.seq == index && record.prev_hash == audit.last => {
-                    audit.grow(&found.payload);
-                }
-                _ => return Ok(Err(index)),
-            }
-        }
-        Ok(Ok(audit))
-    }
-
-    fn grow(&mut self, leaf: &[u8]) {
-        self.last = leaf_hash(leaf);
-        self.tree.push(self.last);
+            past,
+        }))
     }
 
     /// Adds an entry to the open group and returns its index. Every 64 records a signed
@@ -187,16 +211,16 @@ impl AuditLog {
     /// When the entry is too long or the log fails.
     pub fn append(&mut self, entry: AuditEntry) -> Result<u64, AuditError> {
         entry.check()?;
-        let seq = self.tree.size();
+        let seq = self.past.tree.size();
         let bytes = AuditRecord {
             seq,
             entry,
-            prev_hash: self.last,
+            prev_hash: self.past.last,
         }
         .encode();
         self.log.append(RECORD_ENTRY, &bytes)?;
-        self.grow(&bytes);
-        if self.tree.size() - self.checkpointed >= CHECKPOINT_RECORDS {
+        self.past.grow(&bytes);
+        if self.past.tree.size() - self.past.checkpointed >= CHECKPOINT_RECORDS {
             self.checkpoint()?;
         }
         Ok(seq)
@@ -207,11 +231,11 @@ impl AuditLog {
     /// # Errors
     /// When the log fails.
     pub fn checkpoint(&mut self) -> Result<(), AuditError> {
-        let size = self.tree.size();
+        let size = self.past.tree.size();
         let Some(signer) = self.signer.as_deref() else {
             return Ok(());
         };
-        if size == self.checkpointed {
+        if size == self.past.checkpointed {
             return Ok(());
         }
         let identity = LogIdentity {
@@ -221,13 +245,13 @@ impl AuditLog {
         let bytes = identity.sign(
             &Checkpoint {
                 size,
-                root: self.tree.root(),
+                root: self.past.tree.root(),
             },
             signer,
         );
         self.log.append(RECORD_CHECKPOINT, &bytes)?;
-        self.checkpointed = size;
-        self.anchor = Some(anchor(&bytes));
+        self.past.checkpointed = size;
+        self.past.anchor = Some(anchor(&bytes));
         Ok(())
     }
 
@@ -243,13 +267,13 @@ impl AuditLog {
     /// Hash of the newest checkpoint, for the node's next transaction.
     #[must_use]
     pub const fn anchor(&self) -> Option<Digest> {
-        self.anchor
+        self.past.anchor
     }
 
     /// Number of records.
     #[must_use]
     pub const fn size(&self) -> u64 {
-        self.tree.size()
+        self.past.tree.size()
     }
 }
 

@@ -18,7 +18,7 @@ use super::format::{
     Identity, RECORD_HEADER_BYTES, Record, SEGMENT_HEADER_BYTES, encode_record,
     encode_segment_header,
 };
-use super::readback::{ReadBack, make_dir, set_aside};
+use super::readback::{ReadBack, collect, make_dir, set_aside};
 use super::recovery::Refused;
 use super::segments::{Spare, segment_path};
 use crate::exit::ExitKind;
@@ -141,7 +141,7 @@ pub struct FoundRecord {
 /// What opening a record file found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opening {
-    /// Every intact record, in order.
+    /// Every intact record, in order; none if they were folded.
     pub records: Vec<FoundRecord>,
     /// An unacknowledged tail was zeroed.
     pub tail_zeroed: bool,
@@ -197,18 +197,30 @@ impl RecordLog {
         config: LogConfig,
         keep: fn(u8, &[u8]) -> Vec<u8>,
     ) -> Result<(Self, Opening), LogError> {
+        let (log, records, opening) = Self::open_with(layer, config, Vec::new, collect(keep))?;
+        Ok((log, Opening { records, ..opening }))
+    }
+
+    /// As [`Self::open`] for files that grow without bound: each intact record goes to `take`, and nothing
+    /// else is kept of it. A reading that set a segment aside is begun anew.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with<T>(
+        layer: Arc<dyn FileLayer>,
+        config: LogConfig,
+        begin: impl Fn() -> T,
+        take: impl Fn(&mut T, Position, &Record<'_>),
+    ) -> Result<(Self, T, Opening), LogError> {
         let needed = SEGMENT_HEADER_BYTES + RECORD_HEADER_BYTES + config.identity.payload_bytes_max;
         if config.segment_bytes < needed as u64 {
-            let found = config.segment_bytes;
-            return Err(LogError::SegmentTooSmall {
-                found,
-                needed: needed as u64,
-            });
+            let (found, needed) = (config.segment_bytes, needed as u64);
+            return Err(LogError::SegmentTooSmall { found, needed });
         }
         make_dir(layer.as_ref(), &config.dir)?;
         let mut opening = Opening::default();
-        let mut read = loop {
-            match ReadBack::of(layer.as_ref(), &config, keep)? {
+        let read = loop {
+            match ReadBack::of(layer.as_ref(), &config, begin(), &take)? {
                 Ok(read) => break read,
                 Err((path, seq_seen)) => {
                     set_aside(layer.as_ref(), &config.dir, &path)?;
@@ -217,10 +229,9 @@ impl RecordLog {
                 }
             }
         };
-        opening.records = std::mem::take(&mut read.records);
         opening.tail_zeroed = read.repair(layer.as_ref(), &config)?;
-        let log = read.into_log(layer, config)?;
-        Ok((log, opening))
+        let (log, folded) = read.into_log(layer, config)?;
+        Ok((log, folded, opening))
     }
 
     pub(super) fn new(

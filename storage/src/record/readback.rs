@@ -4,27 +4,31 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{encode_segment_header, is_blank};
+use super::format::{Record, encode_segment_header, is_blank};
 use super::log::{Active, FoundRecord, LogConfig, LogError, OnDamage, Position, RecordLog, failed};
 use super::recovery::{Ending, Gaps, Placed, Recovery, Refused};
 use super::segments::{Spare, fill_with_zeroes, make_segment, segment_ordinal, segment_path};
 use crate::layer::FileLayer;
 
-/// All segments of a directory, read and judged.
-pub(super) struct ReadBack {
+/// All segments of a directory, read and judged. Of their bytes no more than one segment is held at a
+/// time.
+pub(super) struct ReadBack<T> {
     /// Ordinal, length, and whether it holds nothing but zeroes.
     files: Vec<SegmentFile>,
-    pub(super) records: Vec<FoundRecord>,
+    /// What the intact records came to.
+    pub(super) folded: T,
     last_seq: BTreeMap<u32, u64>,
     ending: Ending,
 }
 
-impl ReadBack {
-    /// The inner error names the damaged segment when it may be set aside.
+impl<T> ReadBack<T> {
+    /// Hands each intact record to `take`, in order. The inner error names the damaged segment when it may
+    /// be set aside; what was folded until then counts for nothing.
     pub(super) fn of(
         layer: &dyn FileLayer,
         config: &LogConfig,
-        keep: fn(u8, &[u8]) -> Vec<u8>,
+        mut folded: T,
+        take: &impl Fn(&mut T, Position, &Record<'_>),
     ) -> Result<Result<Self, (PathBuf, u64)>, LogError> {
         let dir = &config.dir;
         let names = layer.names(dir).map_err(failed("list", dir))?;
@@ -37,13 +41,13 @@ impl ReadBack {
             OnDamage::SetAside => Gaps::Allowed,
         };
         let mut recovery = Recovery::new(config.identity, gaps);
-        let mut read = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut files, mut last_seq) = (Vec::new(), BTreeMap::new());
         let mut refused = None;
         for &ordinal in &ordinals {
             let path = segment_path(dir, ordinal);
             let bytes = layer.read(&path).map_err(failed("read", &path))?;
             let blank = is_blank(&bytes);
-            read.0.push(SegmentFile {
+            files.push(SegmentFile {
                 ordinal,
                 bytes: bytes.len() as u64,
                 blank,
@@ -55,15 +59,8 @@ impl ReadBack {
                             ordinal,
                             offset: offset as u64,
                         };
-                        let payload = keep(record.kind, record.payload);
-                        let (kind, seq) = (record.kind, record.seq);
-                        read.1.push(FoundRecord {
-                            at,
-                            kind,
-                            seq,
-                            payload,
-                        });
-                        read.2.insert(ordinal, seq);
+                        take(&mut folded, at, &record);
+                        last_seq.insert(ordinal, record.seq);
                     }
                 }
                 Err(error) => {
@@ -74,15 +71,12 @@ impl ReadBack {
         }
         let finished = refused.map_or_else(|| recovery.finish(), Err);
         match finished {
-            Ok(ending) => {
-                let (files, records, last_seq) = read;
-                Ok(Ok(Self {
-                    files,
-                    records,
-                    last_seq,
-                    ending,
-                }))
-            }
+            Ok(ending) => Ok(Ok(Self {
+                files,
+                folded,
+                last_seq,
+                ending,
+            })),
             Err(Refused::Acknowledged {
                 segment, seq_seen, ..
             }) if config.on_damage == OnDamage::SetAside => {
@@ -126,7 +120,7 @@ impl ReadBack {
         self,
         layer: Arc<dyn FileLayer>,
         config: LogConfig,
-    ) -> Result<RecordLog, LogError> {
+    ) -> Result<(RecordLog, T), LogError> {
         let next_seq = self.ending.next_seq;
         let (active, pending) = match self.ending.end {
             Some((index, offset)) => {
@@ -180,16 +174,39 @@ impl ReadBack {
             _ => Spare::start(&layer, &config.dir, next, config.segment_bytes)
                 .map_err(failed("prepare", &path))?,
         };
-        Ok(RecordLog::new(
-            layer,
-            config,
-            active,
-            spare,
-            header,
-            next_seq,
-            self.last_seq,
-        ))
+        let last_seq = self.last_seq;
+        let log = RecordLog::new(layer, config, active, spare, header, next_seq, last_seq);
+        Ok((log, self.folded))
     }
+}
+
+/// Keeps the chosen part of each record.
+pub(super) fn collect(
+    keep: fn(u8, &[u8]) -> Vec<u8>,
+) -> impl Fn(&mut Vec<FoundRecord>, Position, &Record<'_>) {
+    move |found, at, record| {
+        found.push(FoundRecord {
+            at,
+            kind: record.kind,
+            seq: record.seq,
+            payload: keep(record.kind, record.payload),
+        });
+    }
+}
+
+/// Folds all records and changes nothing; no directory means no records.
+pub(crate) fn read_with<T>(
+    layer: &dyn FileLayer,
+    config: &LogConfig,
+    begin: impl Fn() -> T,
+    take: impl Fn(&mut T, Position, &Record<'_>),
+) -> Result<T, LogError> {
+    if !config.dir.exists() {
+        return Ok(begin());
+    }
+    // A damaged segment that may be set aside counts for nothing here.
+    let read = ReadBack::of(layer, config, begin(), &take)?;
+    Ok(read.map_or_else(|_| begin(), |read| read.folded))
 }
 
 /// Reads all records and changes nothing; no directory means no records.
@@ -198,11 +215,7 @@ pub(crate) fn read_records(
     config: &LogConfig,
     keep: fn(u8, &[u8]) -> Vec<u8>,
 ) -> Result<Vec<FoundRecord>, LogError> {
-    if !config.dir.exists() {
-        return Ok(Vec::new());
-    }
-    // A damaged segment that may be set aside counts for nothing here.
-    ReadBack::of(layer, config, keep).map(|read| read.map(|read| read.records).unwrap_or_default())
+    read_with(layer, config, Vec::new, collect(keep))
 }
 
 #[derive(Clone, Copy, Debug)]

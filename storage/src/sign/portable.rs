@@ -17,7 +17,8 @@ use crate::blocks;
 use crate::home::HomeLock;
 use crate::layer::FileLayer;
 use crate::paths::{BLOCKS, SIGN_STATE, SMALL_SEGMENT_BYTES, WAL};
-use crate::record::read_records;
+use crate::record::format::Record;
+use crate::record::{read_records, read_with};
 use crate::wal;
 
 /// Everything that must travel with a consensus key.
@@ -93,13 +94,11 @@ impl<'a> StoppedSignState<'a> {
         let found = read_records(layer, &config, |_, payload| payload.to_vec())?;
         let logged = wal::floor_of(&wal::decode_all(&found));
         let config = blocks::log_config(&self.data.join(BLOCKS), chain, SMALL_SEGMENT_BYTES);
-        let found = read_records(layer, &config, blocks::keep_prefix)?;
-        let heights = found
-            .iter()
-            .filter_map(|found| blocks::decode_prefix(&found.payload));
-        let committed = heights
-            .map(|tip| Floor::end_of(tip.height))
-            .reduce(Floor::max);
+        let highest = |highest: &mut Option<Height>, _, record: &Record<'_>| {
+            let block = blocks::decode_prefix(record.payload);
+            *highest = (*highest).max(block.map(|block| block.height));
+        };
+        let committed = read_with(layer, &config, || None, highest)?.map(Floor::end_of);
         let config = log_config(&dir, chain, SMALL_SEGMENT_BYTES);
         let found = read_records(layer, &config, |_, payload| payload.to_vec())?;
         let commits = found

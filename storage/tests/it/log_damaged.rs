@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use storage::ExitKind;
-use storage::record::format::{FileKind, Identity};
+use storage::record::format::{FileKind, Identity, Record};
 use storage::record::log::{LogConfig, LogError, OnDamage, Opening, RecordLog};
 
 use crate::scene::{chain, os};
@@ -172,6 +172,31 @@ fn a_refetchable_segment_is_put_aside_wherever_it_is() {
         assert!(opening.set_aside.is_empty());
         assert_eq!(seqs(&opening).len(), expected.len() + 10);
     }
+}
+
+/// Goal: folding sees what collecting does, and nothing of a reading that was begun anew. Method: a
+/// segment in the middle is set aside by an opening that folds.
+#[test]
+fn a_fold_begins_anew_when_a_segment_is_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), OnDamage::SetAside).unwrap();
+    write(&mut log, 40);
+    drop(log);
+    flip(&segment(dir.path(), 2), 80);
+    let config = config(dir.path(), OnDamage::SetAside);
+    let seen = |seen: &mut Vec<_>, at, record: &Record<'_>| {
+        seen.push((at, record.seq, record.payload.to_vec()));
+    };
+    let (log, folded, opening) = RecordLog::open_with(os(), config, Vec::new, seen).unwrap();
+    assert_eq!((opening.set_aside.len(), opening.records.len()), (1, 0));
+    assert_eq!(log.next_seq(), 41);
+    drop(log);
+    let (_, opening) = open(dir.path(), OnDamage::SetAside).unwrap();
+    assert!(opening.set_aside.is_empty());
+    let collected = opening.records.into_iter();
+    let collected = collected.map(|found| (found.at, found.seq, found.payload));
+    assert_eq!(folded, collected.collect::<Vec<_>>());
+    assert!(folded.len() < 40, "without those of the segment");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod kv_model;
 mod locked_twice;
 mod log_damaged;
 mod log_torn;
+mod long_logs;
 mod power_cut;
 mod scene;
 mod sign_state_lost;
