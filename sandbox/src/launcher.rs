@@ -181,6 +181,7 @@ impl Launcher {
                 let ended = Ended {
                     siginfo: None,
                     init_status: None,
+                    overdue: false,
                     usage: RawUsage::default(),
                     failed: Some(failed),
                     steps: self.steps.read(),
@@ -205,6 +206,7 @@ impl Launcher {
         Ok(Ended {
             siginfo: Some((waited.code, waited.status)),
             init_status: running.init_status,
+            overdue: running.overdue,
             usage: waited.usage,
             failed: running.failed,
             steps: self.steps.read(),
@@ -243,6 +245,7 @@ impl Launcher {
             deadline: None,
             failed: None,
             init_status: None,
+            overdue: false,
             held: Vec::new(),
         };
         if let Err(failed) = self.release(pid, &running) {

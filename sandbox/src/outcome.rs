@@ -119,6 +119,8 @@ impl End {
 pub(crate) struct Evidence {
     /// What the supervisor itself did first: noted before its kill.
     pub(crate) ours: Option<Outcome>,
+    /// The launcher killed the job for its wall-clock limit before the supervisor came to it.
+    pub(crate) overdue: bool,
     pub(crate) setup: Option<(Stage, i32)>,
     pub(crate) end: Option<End>,
     pub(crate) cpu_us: u64,
@@ -127,10 +129,13 @@ pub(crate) struct Evidence {
     pub(crate) pids_refused: u64,
 }
 
-/// The first recorded cause: ours, then set-up, then what killed the process.
+/// The first recorded cause: ours, then the launcher's, then set-up, then what killed the process.
 pub(crate) fn attribute(evidence: &Evidence) -> Outcome {
     if let Some(ours) = &evidence.ours {
         return ours.clone();
+    }
+    if evidence.overdue {
+        return Outcome::WallTimeout;
     }
     if let Some((stage, errno)) = evidence.setup {
         return Outcome::SetupFailed { stage, errno };
@@ -226,6 +231,23 @@ mod tests {
             ..evidence
         };
         assert_eq!(attribute(&evidence), Outcome::Signaled(libc::SIGKILL));
+    }
+
+    /// A supervisor that nothing scheduled for a second after the deadline noted nothing.
+    #[test]
+    fn the_launchers_kill_is_the_wall_clock_limit() {
+        let evidence = Evidence {
+            overdue: true,
+            cpu_us: 100_000_000,
+            oom_kills: 1,
+            ..ended(End::Signaled(libc::SIGKILL))
+        };
+        assert_eq!(attribute(&evidence), Outcome::WallTimeout);
+        let cancelled = Evidence {
+            ours: Some(Outcome::Cancelled),
+            ..evidence
+        };
+        assert_eq!(attribute(&cancelled), Outcome::Cancelled, "it came first");
     }
 
     /// A job may lose a child to a limit and still finish its work.

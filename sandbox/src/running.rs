@@ -24,6 +24,8 @@ pub(crate) struct Running {
     pub(crate) deadline: Option<Instant>,
     pub(crate) failed: Option<(Stage, i32)>,
     pub(crate) init_status: Option<i32>,
+    /// It was killed here, long after its deadline: the slot had not come to it.
+    pub(crate) overdue: bool,
     /// Namespaces held open past the end of the process, so that nobody waits for their removal.
     pub(crate) held: Vec<OwnedFd>,
 }
@@ -53,9 +55,8 @@ impl Running {
     /// When the slot is gone or cannot be told.
     pub(crate) fn watch(&mut self, slot: &OwnedFd) -> Result<(), WireError> {
         let mut listening = true;
-        let mut killed = false;
         loop {
-            let ready = self.wait(slot, listening, killed)?;
+            let ready = self.wait(slot, listening)?;
             if ready.slot_gone {
                 return Err(WireError::Closed);
             }
@@ -66,16 +67,17 @@ impl Running {
                 listening = self.hear(slot)?;
             }
             let late = self.deadline.is_some_and(|at| at <= clock::now());
-            if late && !killed {
+            if late && !self.overdue {
+                // Noted before the kill: from outside it looks like any other.
+                self.overdue = true;
                 sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL).ok();
-                killed = true;
             }
         }
     }
 
-    fn wait(&self, slot: &OwnedFd, listening: bool, killed: bool) -> Result<Ready, WireError> {
+    fn wait(&self, slot: &OwnedFd, listening: bool) -> Result<Ready, WireError> {
         let timeout = match self.deadline {
-            Some(at) if !killed => round_up(at.saturating_duration_since(clock::now())),
+            Some(at) if !self.overdue => round_up(at.saturating_duration_since(clock::now())),
             _ => PollTimeout::NONE,
         };
         let mut fds = vec![

@@ -363,6 +363,7 @@ impl Run {
         };
         let outcome = attribute(&Evidence {
             ours: self.ours.take(),
+            overdue: self.ended.as_ref().is_some_and(|ended| ended.overdue),
             setup: self.ended.as_ref().and_then(|ended| ended.failed),
             end: self.ended.as_ref().and_then(end),
             cpu_us: own_cpu_us.max(group.cpu_us),

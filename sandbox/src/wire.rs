@@ -124,6 +124,8 @@ pub(crate) struct Ended {
     pub(crate) siginfo: Option<(i32, i32)>,
     /// Raw wait status of the program under init.
     pub(crate) init_status: Option<i32>,
+    /// The launcher killed it for its wall-clock limit, because the slot did not.
+    pub(crate) overdue: bool,
     pub(crate) usage: RawUsage,
     pub(crate) failed: Option<(Stage, i32)>,
     pub(crate) steps: Steps,

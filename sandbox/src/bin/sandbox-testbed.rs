@@ -39,6 +39,7 @@ fn job(words: &[&str]) -> i32 {
         ["threads", count] => threads(count.parse().unwrap_or(1)),
         ["wait"] => wait(),
         ["tier", work_dir, allowed] => tier(work_dir, allowed),
+        ["run-late", work_dir, profile] => run_late(work_dir, profile),
         ["run-forever", work_dir] => run_forever(work_dir, true),
         ["start-forever", work_dir] => run_forever(work_dir, false),
         ["churn", work_dir, sequential, concurrent] => {
@@ -204,6 +205,34 @@ fn run_forever(work_dir: &str, one: bool) -> i32 {
         }
     }
     i32::from(slot.run(spec, &cancel).is_err())
+}
+
+/// A node in small: runs a job that sleeps beyond its second, and says how it ended.
+fn run_late(work_dir: &str, profile: &str) -> i32 {
+    let Ok(Ok(mut slot)) = open(work_dir).map(|sandbox| sandbox.slot(9).map(sandbox::Slot::spawn))
+    else {
+        return 90;
+    };
+    let (Ok(slot), Ok(program), Ok(cancel)) = (
+        slot.as_mut(),
+        sandbox::Program::current(),
+        sandbox::Cancel::new(),
+    ) else {
+        return 91;
+    };
+    let profile = match profile {
+        "native" => sandbox::Profile::Native,
+        _ => sandbox::Profile::Runner,
+    };
+    let words = ["job", sandbox::PROBE_MODE, "one", "sleep", ""];
+    let mut spec = sandbox::Spec::new(program, profile, &words);
+    spec.limits.wall_ms = 1_000;
+    println!("launcher {}", slot.launcher_pid().unwrap_or(0));
+    match slot.run(spec, &cancel) {
+        Ok(report) => println!("{}", report.outcome),
+        Err(_) => return 92,
+    }
+    0
 }
 
 fn write_scratch(name: &str, bytes: usize) -> i32 {

@@ -19,16 +19,19 @@ fn exists(pid: i32) -> bool {
     }
 }
 
+/// Children of a process as of now.
+pub(crate) fn children_now(pid: u32) -> Vec<i32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let words = text.split_whitespace();
+    words.filter_map(|word| word.parse().ok()).collect()
+}
+
 /// Children of a process, waiting for there to be some.
 fn children(pid: u32) -> Vec<i32> {
     let deadline = clock::now() + bed::AT_ONCE;
     loop {
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let found: Vec<i32> = std::fs::read_to_string(path)
-            .unwrap_or_default()
-            .split_whitespace()
-            .filter_map(|word| word.parse().ok())
-            .collect();
+        let found = children_now(pid);
         if !found.is_empty() || clock::now() > deadline {
             return found;
         }
@@ -40,7 +43,7 @@ fn children(pid: u32) -> Vec<i32> {
 const GONE: Duration = Duration::from_secs(1);
 
 /// Waits for processes to be gone; says how long that took.
-fn until_gone(is_there: impl Fn() -> bool) -> Duration {
+pub(crate) fn until_gone(is_there: impl Fn() -> bool) -> Duration {
     let started = clock::now();
     while is_there() {
         assert!(started.elapsed() < bed::AT_ONCE, "still there");

@@ -17,6 +17,7 @@ mod outcomes;
 mod scratch;
 mod spares;
 mod stages;
+mod starved;
 mod streams;
 mod tools;
 mod walls;
