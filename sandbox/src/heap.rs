@@ -3,7 +3,8 @@
 //! Left alone, glibc gives each busy thread a heap of its own and, once a large buffer was freed, takes
 //! the next of that size from the heap, where it is seldom returned: after a burst of full blocks a node
 //! kept twice what it used (ADR 17). It stands here because here is where libc is spoken to.
-#![allow(unsafe_code)]
+
+use crate::sys;
 
 /// Heaps: our threads allocate little at the same time, and each further heap has its own holes.
 const ARENAS: i32 = 1;
@@ -21,10 +22,9 @@ pub fn keep_heap_small() -> bool {
         (libc::M_MMAP_THRESHOLD, MAPPED_FROM),
         (libc::M_TRIM_THRESHOLD, SPARE_END),
     ];
-    options.into_iter().all(|(option, value)| {
-        // SAFETY: plain integers; mallopt(3) takes the allocator's own lock.
-        unsafe { libc::mallopt(option, value) == 1 }
-    })
+    options
+        .into_iter()
+        .all(|(option, value)| sys::allocator_option(option, value))
 }
 
 /// Gives pages back that lie free between others: after a burst most of a heap is such holes. Other
@@ -32,8 +32,7 @@ pub fn keep_heap_small() -> bool {
 ///
 /// Returns whether anything was given back.
 pub fn give_back_heap() -> bool {
-    // SAFETY: a plain integer; malloc_trim(3) takes the allocator's own lock.
-    unsafe { libc::malloc_trim(0) == 1 }
+    sys::trim_heaps()
 }
 
 #[cfg(test)]
@@ -42,22 +41,17 @@ mod tests {
 
     const LARGE: usize = 24 << 20;
 
-    fn mapped() -> usize {
-        // SAFETY: no arguments; mallinfo2(3) fills a plain structure.
-        unsafe { libc::mallinfo2() }.hblkhd
-    }
-
     /// Goal: what was large is given back. Method: freeing a mapped buffer raises glibc's threshold to
     /// its size, so that the next one would come from the heap, unless the threshold was set.
     #[test]
     fn large_buffers_never_move_into_the_heap() {
         assert!(keep_heap_small());
         drop(Vec::<u8>::with_capacity(LARGE));
-        let before = mapped();
+        let before = sys::mapped_bytes();
         let buffer = Vec::<u8>::with_capacity(LARGE);
         // Other tests of this process map little beside this.
         assert!(
-            mapped() >= before + LARGE / 2,
+            sys::mapped_bytes() >= before + LARGE / 2,
             "{} bytes",
             buffer.capacity()
         );

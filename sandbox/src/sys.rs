@@ -419,3 +419,22 @@ pub(crate) fn fork_idle() -> Errno<i32> {
     }
     Ok(pid)
 }
+
+/// Sets an option of the allocator; says whether it took it.
+pub(crate) fn allocator_option(option: i32, value: i32) -> bool {
+    // SAFETY: plain integers; mallopt(3) takes the allocator's own lock.
+    unsafe { libc::mallopt(option, value) == 1 }
+}
+
+/// Gives free pages of all heaps back; says whether there were any.
+pub(crate) fn trim_heaps() -> bool {
+    // SAFETY: a plain integer; malloc_trim(3) takes the allocator's own lock.
+    unsafe { libc::malloc_trim(0) == 1 }
+}
+
+/// Bytes of buffers that the allocator has mapped by themselves.
+#[cfg(test)]
+pub(crate) fn mapped_bytes() -> usize {
+    // SAFETY: no arguments; mallinfo2(3) fills a plain structure.
+    unsafe { libc::mallinfo2() }.hblkhd
+}
