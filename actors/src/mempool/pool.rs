@@ -27,13 +27,14 @@ use std::sync::Arc;
 use protocol::digest::{Address, ChainId, Digest, TxId};
 use protocol::job::SeatRef;
 use protocol::keys::PublicKey;
-use protocol::limits::{BLOCK_EVIDENCE_BYTES_MAX, NONCE_AHEAD_MAX, VALID_UNTIL_BLOCKS_MAX};
+use protocol::limits::{BLOCK_EVIDENCE_BYTES_MAX, NONCE_AHEAD_MAX};
 use protocol::signed::Verified;
 use protocol::tx::{KeyKind, Tx, TxBody, TxKind};
 use protocol::units::{Amount, Height};
 
 use crate::mempool::cart::{Candidate, Cart};
 pub use crate::mempool::refusal::PoolRefusal;
+use crate::mempool::refusal::check_validity;
 use room::Paid;
 
 /// Transactions of one signer.
@@ -418,21 +419,6 @@ impl Pool {
             }
         }
     }
-}
-
-fn check_validity(tx: &Tx, next: Height) -> Result<(), PoolRefusal> {
-    if tx.valid_until < next {
-        return Err(PoolRefusal::Expired {
-            until: tx.valid_until,
-            next,
-        });
-    }
-    if tx.valid_until > next.plus(VALID_UNTIL_BLOCKS_MAX) {
-        return Err(PoolRefusal::ValidTooLong {
-            until: tx.valid_until,
-        });
-    }
-    Ok(())
 }
 
 /// What the signer's balance loses if it is applied.

@@ -1,6 +1,7 @@
 //! Why the pool does not take a transaction.
 
 use protocol::limits::{NONCE_AHEAD_MAX, VALID_UNTIL_BLOCKS_MAX};
+use protocol::tx::Tx;
 use protocol::units::{Amount, Height};
 use thiserror::Error;
 
@@ -83,4 +84,20 @@ impl PoolRefusal {
             Self::ValidTooLong { .. } => "tx.valid_too_long",
         }
     }
+}
+
+/// A transaction waits no longer than it says, and says no more than it may. `next` is the next height.
+pub(super) fn check_validity(tx: &Tx, next: Height) -> Result<(), PoolRefusal> {
+    if tx.valid_until < next {
+        return Err(PoolRefusal::Expired {
+            until: tx.valid_until,
+            next,
+        });
+    }
+    if tx.valid_until > next.plus(VALID_UNTIL_BLOCKS_MAX) {
+        return Err(PoolRefusal::ValidTooLong {
+            until: tx.valid_until,
+        });
+    }
+    Ok(())
 }
