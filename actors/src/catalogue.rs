@@ -137,6 +137,10 @@ letters! {
         Shed GossipPair(Box<Signed<Pair>>),
         /// jobs -> network; Flow
         Flow FetchBlob(Artifact),
+        /// jobs -> network; Shed
+        Shed FetchAhead(Artifact),
+        /// jobs -> network; Shed
+        Shed LeaveAhead(Artifact),
         /// network -> network; Flow
         Flow Chunk(BulkEvent),
         /// storage -> network; Vital
@@ -199,6 +203,8 @@ letters! {
         Vital Ended { seat: SeatRef, end: Box<RunEnd> },
         /// storage -> execution; Vital
         Vital Marked { seat: SeatRef, allowed: bool },
+        /// storage -> execution; Vital
+        Vital Stored(SeatRef),
     }
 }
 

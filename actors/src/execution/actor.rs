@@ -1,7 +1,7 @@
 //! The execution actor.
 //!
 //! Owns: the slot threads and what each of our seats has said. Consumes: orders from jobs, ends of
-//! runs from slots, durable marks from storage, execution events of each height. Emits: commits,
+//! runs from slots, durable marks and outputs from storage, execution events of each height. Emits: commits,
 //! reveals and declines to the mempool, freed slots to jobs.
 
 use std::sync::Arc;
@@ -80,6 +80,7 @@ impl Receive for ExecutionActor {
                 self.step(Input::Ended { seat, end, salt });
             }
             ExecutionMail::Marked { seat, allowed } => self.step(Input::Marked { seat, allowed }),
+            ExecutionMail::Stored(seat) => self.step(Input::Stored(seat)),
         }
     }
 }

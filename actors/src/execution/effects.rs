@@ -8,6 +8,7 @@ use protocol::digest::{Digest, ValidatorId, sha256};
 use protocol::job::{DeclineReason, SeatRef};
 use protocol::keys::PublicKey;
 use protocol::units::Height;
+use storage::blobs::BlobError;
 use storage::sign::commits::SeatKey;
 
 use crate::audit::{AuditTrail, actor_id, note};
@@ -199,22 +200,25 @@ impl ExecutionEffects {
             Intent::Submit { body, valid_until } => {
                 self.duties.submit(body, valid_until, self.height);
             }
-            Intent::PutBlob(bytes) => {
-                let key = sha256(&bytes);
-                let reply = Box::new(move |outcome: Result<(), _>| {
-                    if outcome.is_err() {
-                        tracing::warn!(%key, "output_not_stored");
-                    }
-                });
-                if self.duties.storage.put_blob(key, bytes, reply).is_err() {
-                    tracing::warn!(%key, "output_not_stored");
-                }
-            }
+            Intent::PutBlob { seat, bytes } => self.store(seat, bytes),
             Intent::Finished { seat, digest } => {
                 self.jobs.tell(JobsMail::Finished { seat, digest });
             }
             Intent::Again(order) => self.jobs.tell(JobsMail::Again(Box::new(order))),
             Intent::Note(height) => note(&self.duties.storage, actor_id::EXECUTION, height),
+        }
+    }
+
+    /// The reveal waits for the answer; without one the workflow asks again at the next height.
+    fn store(&self, seat: SeatRef, bytes: Vec<u8>) {
+        let key = sha256(&bytes);
+        let own = self.own.clone();
+        let reply = Box::new(move |outcome: Result<(), BlobError>| match outcome {
+            Ok(()) => own.tell(ExecutionMail::Stored(seat)),
+            Err(error) => tracing::warn!(%key, %error, "output_not_stored"),
+        });
+        if let Err(error) = self.duties.storage.put_blob(key, bytes, reply) {
+            tracing::warn!(%key, %error, "output_not_stored");
         }
     }
 

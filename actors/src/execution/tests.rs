@@ -185,8 +185,9 @@ fn a_long_output_travels_as_a_blob() {
     execution.step(Input::Run(order()));
     let output = vec![3; INLINE_OUTPUT_BYTES_MAX + 1];
     let intents = execution.step(ended(Ok(result(output.clone()))));
-    assert!(intents.contains(&Intent::PutBlob(output.clone())));
+    assert_eq!(stored(&intents), [&output]);
     let commit = marked(&intents);
+    execution.step(Input::Stored(seat()));
     execution.step(Input::Marked {
         seat: seat(),
         allowed: true,
@@ -208,6 +209,56 @@ fn a_long_output_travels_as_a_blob() {
             size
         }
     );
+}
+
+/// The outputs that a step asks to store.
+fn stored(intents: &[Intent]) -> Vec<&Vec<u8>> {
+    let outputs = intents.iter().filter_map(|intent| match intent {
+        Intent::PutBlob { bytes, .. } => Some(bytes),
+        _ => None,
+    });
+    outputs.collect()
+}
+
+/// A seat whose output storage has not taken, in a reveal window that closes at height 16.
+fn unstored(output: &[u8]) -> (Execution, Vec<Intent>) {
+    let mut execution = execution();
+    execution.step(Input::Run(order()));
+    let commit = marked(&execution.step(ended(Ok(result(output.to_vec())))));
+    execution.step(Input::Marked {
+        seat: seat(),
+        allowed: true,
+    });
+    execution.step(height(10, vec![committed(commit)]));
+    let intents = execution.step(height(11, vec![reveal_window(16)]));
+    (execution, intents)
+}
+
+/// Goal: an output survives a full blob queue. Method: no answer at first; the queue takes it later.
+#[test]
+fn an_output_that_a_full_queue_did_not_take_is_stored_before_its_reveal() {
+    let output = vec![3; INLINE_OUTPUT_BYTES_MAX + 1];
+    let (mut execution, intents) = unstored(&output);
+    assert_eq!(stored(&intents), [&output], "asked for again");
+    assert!(said(&intents).is_empty(), "and held back");
+    let intents = execution.step(height(12, vec![]));
+    assert_eq!(stored(&intents), [&output]);
+    let intents = execution.step(Input::Stored(seat()));
+    assert_eq!(said(&intents), ["reveal_result"], "as soon as it is there");
+    assert!(stored(&execution.step(height(13, vec![]))).is_empty());
+    assert_eq!(execution.step(Input::Stored(seat())), [], "once is enough");
+}
+
+/// A disk that takes nothing does not cost the seat its reveal, nor the job its quorum.
+#[test]
+fn an_output_that_is_never_stored_is_revealed_in_time() {
+    let output = vec![3; INLINE_OUTPUT_BYTES_MAX + 1];
+    let (mut execution, _) = unstored(&output);
+    let held = execution.step(height(13, vec![]));
+    assert!(said(&held).is_empty());
+    let intents = execution.step(height(14, vec![]));
+    assert_eq!(said(&intents), ["reveal_result"]);
+    assert_eq!(stored(&intents), [&output], "and still asked for");
 }
 
 #[test]

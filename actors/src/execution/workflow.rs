@@ -9,7 +9,8 @@
 //! ```
 //! Intents may be repeated: each signed message has the same bytes, so the mempool knows it. After a
 //! restart a seat runs again; the model is deterministic and the salt derived, so the same commit
-//! comes out and can be revealed.
+//! comes out and can be revealed. An output too long for a reveal is on disk before the reveal names
+//! it: from then on nobody runs it again here.
 #![cfg_attr(
     not(test),
     deny(
@@ -76,6 +77,8 @@ pub enum Input {
         /// Whether it may be sent.
         allowed: bool,
     },
+    /// From storage: the seat's output is durable.
+    Stored(SeatRef),
     /// From consensus: the events of a height, in order.
     Committed {
         /// The height.
@@ -106,8 +109,13 @@ pub enum Intent {
         /// The last height that may include it.
         valid_until: Height,
     },
-    /// Store an output too long for a reveal, under its SHA-256.
-    PutBlob(Vec<u8>),
+    /// Store an output too long for a reveal, under its SHA-256. Asked for until it is durable.
+    PutBlob {
+        /// Whose output.
+        seat: SeatRef,
+        /// The output.
+        bytes: Vec<u8>,
+    },
     /// Tell jobs that the slot is free.
     Finished {
         /// Which seat.
@@ -142,6 +150,8 @@ struct Seat {
     stage: Stage,
     opened: Option<CommitPreimage>,
     result: Option<SeatResult>,
+    /// The output goes to the disk, and is not known to be there.
+    unstored: bool,
 }
 
 /// See the module. Derivable: a restart gets its seats from jobs again.
@@ -189,6 +199,7 @@ impl Execution {
             Input::Cancel(job) => self.cancel(job),
             Input::Ended { seat, end, salt } => self.ended(seat, end, salt),
             Input::Marked { seat, allowed } => self.marked(seat, allowed),
+            Input::Stored(seat) => self.stored(&seat),
             Input::Committed { height, events } => self.committed(height, &events),
         }
     }
@@ -203,6 +214,7 @@ impl Execution {
             stage: Stage::Running,
             opened: None,
             result: None,
+            unstored: false,
         };
         self.seats.insert(seat.order.seat, seat);
         vec![start]
@@ -245,7 +257,7 @@ impl Execution {
         end: Result<SeatResult, DeclineReason>,
         salt: Digest,
     ) -> Vec<Intent> {
-        let chain = self.chain;
+        let (chain, height) = (self.chain, self.height);
         let Some(seat) = self.seats.get_mut(&seat_ref) else {
             return Vec::new();
         };
@@ -277,16 +289,14 @@ impl Execution {
                     work_digest: Digest::ZERO,
                     fuel: result.fuel,
                 };
-                if result.output.len() > INLINE_OUTPUT_BYTES_MAX {
-                    intents.push(Intent::PutBlob(result.output.clone()));
-                }
+                seat.unstored = result.output.len() > INLINE_OUTPUT_BYTES_MAX;
                 seat.opened = Some(opened);
                 seat.result = Some(result);
-                intents.extend(seat.found(opened.hash()));
+                intents.extend(seat.found(opened.hash(), height));
             }
             Err(reason) if seat.order.committed.is_none() => {
                 seat.stage = Stage::Declining(reason);
-                intents.extend(seat.say());
+                intents.extend(seat.say(height));
             }
             // A bound seat cannot give up: it has to reveal, so the run is tried once a height.
             Err(_) => seat.stage = Stage::Failed,
@@ -306,7 +316,17 @@ impl Execution {
             return Vec::new();
         }
         seat.stage = Stage::Committing;
-        seat.say()
+        seat.say(self.height)
+    }
+
+    fn stored(&mut self, seat: &SeatRef) -> Vec<Intent> {
+        match self.seats.get_mut(seat) {
+            Some(seat) if seat.unstored => {
+                seat.unstored = false;
+                seat.say(self.height)
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn committed(&mut self, height: Height, events: &[Event]) -> Vec<Intent> {
@@ -398,36 +418,61 @@ impl Execution {
                     digest: None,
                 },
             ];
-            intents.extend(seat.say());
+            intents.extend(seat.say(height));
             return intents;
         }
-        seat.say()
+        seat.say(height)
     }
 }
 
 impl Seat {
     /// The run gave this commit: is it new, ours on the chain, or not what the chain holds?
-    fn found(&mut self, commit: Digest) -> Vec<Intent> {
+    fn found(&mut self, commit: Digest, height: Height) -> Vec<Intent> {
         match self.order.committed {
             None => {
                 self.stage = Stage::Marking;
-                self.say()
+                self.say(height)
             }
             Some(held) if held == commit => {
                 self.stage = Stage::Sealed;
-                self.say()
+                self.say(height)
             }
             // Not reproducible here: a reveal would not open the commit. The reveal is withheld.
             Some(_) => {
                 self.opened = None;
+                self.unstored = false;
                 self.stage = Stage::Sealed;
                 Vec::new()
             }
         }
     }
 
-    /// What this seat has to say now, if anything.
-    fn say(&self) -> Vec<Intent> {
+    /// What this seat has to store and to say now, if anything.
+    fn say(&self, height: Height) -> Vec<Intent> {
+        let mut intents = self.store();
+        intents.extend(self.speak(height));
+        intents
+    }
+
+    /// Again at each height: a full queue takes nothing, a failed write may succeed the next time,
+    /// and the same blob twice is one.
+    fn store(&self) -> Vec<Intent> {
+        match &self.result {
+            Some(result) if self.unstored => vec![Intent::PutBlob {
+                seat: self.order.seat,
+                bytes: result.output.clone(),
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// A reveal waits for its output to be stored, but not past its window: the other seats have the
+    /// output too, and silence would be a fault of this one.
+    fn holds_reveal(&self, height: Height, closes: Height) -> bool {
+        self.unstored && height.plus(CANCEL_BLOCKS) < closes
+    }
+
+    fn speak(&self, height: Height) -> Vec<Intent> {
         let seat = self.order.seat;
         let closes = self.order.commit_closes;
         let (body, valid_until) = match (&self.stage, &self.opened, self.order.reveal_closes) {
@@ -444,7 +489,9 @@ impl Seat {
                 let commit = opened.hash();
                 (TxBody::CommitResult(CommitResult { seat, commit }), closes)
             }
-            (Stage::Sealed, Some(opened), Some(valid_until)) => {
+            (Stage::Sealed, Some(opened), Some(valid_until))
+                if !self.holds_reveal(height, valid_until) =>
+            {
                 let Some(result) = &self.result else {
                     return Vec::new();
                 };

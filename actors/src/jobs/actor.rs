@@ -37,6 +37,9 @@ impl JobsActor {
         for order in self.effects.seated_by(&committed) {
             self.step(Input::Seated(Box::new(order)));
         }
+        for expected in self.effects.expected_by(&committed) {
+            self.step(Input::Expected(expected));
+        }
         for seat in self.workflow.waiting() {
             let order = match self.effects.standing(&committed.snapshot, &seat) {
                 Standing::Unknown => continue,

@@ -16,6 +16,7 @@ use crate::audit::{actor_id, note};
 use crate::catalogue::{DomainEvents, ExecutionMail};
 use crate::duties::Duties;
 use crate::execution::workflow::Order;
+use crate::jobs::ahead::Expected;
 use crate::jobs::fetches::Fetches;
 use crate::jobs::orders::{self, Standing};
 use crate::jobs::workflow::{Artifact, Intent};
@@ -141,6 +142,14 @@ impl JobsEffects {
         orders::seated_by(&snapshot.state, own, &committed.events)
     }
 
+    /// Jobs whose committee may include us, by what this height brought.
+    pub(crate) fn expected_by(&self, committed: &DomainEvents) -> Vec<Expected> {
+        let snapshot = &committed.snapshot;
+        self.own(snapshot)
+            .map(|own| orders::expected_by(&snapshot.state, own, &committed.events))
+            .unwrap_or_default()
+    }
+
     /// Outputs of jobs that ended at this height and came in through this node: their clients will
     /// ask here.
     pub(crate) fn outputs_wanted(&self, committed: &DomainEvents) -> Vec<Artifact> {
@@ -191,6 +200,8 @@ impl JobsEffects {
     pub(crate) fn perform(&mut self, intent: Intent) {
         match intent {
             Intent::Fetch(artifact) => self.fetches.ask(artifact),
+            Intent::FetchAhead(artifact) => self.fetches.ahead(artifact),
+            Intent::LeaveAhead(artifact) => self.fetches.leave(artifact),
             Intent::Run(order) => self.execution.tell(ExecutionMail::Run(order)),
             Intent::Cancel(job) => self.execution.tell(ExecutionMail::Cancel(job)),
             Intent::Submit { body, valid_until } => {

@@ -47,6 +47,16 @@ impl Fetches {
         }
     }
 
+    /// Asks for what may be needed; one that is lost is asked for again once it is.
+    pub(crate) fn ahead(&self, artifact: Artifact) {
+        self.network.tell(NetworkMail::FetchAhead(artifact));
+    }
+
+    /// What was asked for ahead is not needed after all.
+    pub(crate) fn leave(&self, artifact: Artifact) {
+        self.network.tell(NetworkMail::LeaveAhead(artifact));
+    }
+
     fn tell(&self, artifact: Artifact) -> bool {
         self.network
             .try_tell(NetworkMail::FetchBlob(artifact))

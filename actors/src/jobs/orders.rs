@@ -22,8 +22,10 @@ use ledger::jobs::{JobHead, Phase};
 use protocol::digest::{JobId, ValidatorId};
 use protocol::events::Event;
 use protocol::job::SeatRef;
+use protocol::limits::DRAW_DELAY_BLOCKS;
 
 use crate::execution::workflow::Order;
+use crate::jobs::ahead::Expected;
 use crate::jobs::workflow::Artifact;
 
 /// A seat of ours, as of one state.
@@ -57,6 +59,32 @@ pub fn seated_by(state: &State, own: ValidatorId, events: &[Event]) -> Vec<Order
         _ => None,
     });
     drawn.flat_map(|job| orders_of(state, own, job)).collect()
+}
+
+/// Jobs whose committee may include this validator, by what a height brought: those whose list was
+/// frozen, then those submitted that wait.
+#[must_use]
+pub fn expected_by(state: &State, own: ValidatorId, events: &[Event]) -> Vec<Expected> {
+    let submitted = events.iter().filter_map(|event| match event {
+        Event::Queued { job, .. } => Some(*job),
+        _ => None,
+    });
+    let mut jobs = state.jobs_drawn_at(state.height().plus(DRAW_DELAY_BLOCKS));
+    for job in submitted {
+        if !jobs.contains(&job) {
+            jobs.push(job);
+        }
+    }
+    let may = jobs.into_iter().filter(|job| state.may_be_drawn(job, &own));
+    may.filter_map(|job| {
+        let spec = &state.requests.get(&job)?.spec;
+        Some(Expected {
+            job,
+            model: spec.model_root,
+            input: spec.input,
+        })
+    })
+    .collect()
 }
 
 /// Every seat of this validator that is still open: what a restart takes up again.

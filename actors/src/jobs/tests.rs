@@ -5,6 +5,7 @@ use protocol::events::{Event, FailCode};
 use protocol::job::{JobParams, JobSpec, SeatRef};
 use protocol::units::{Amount, Fuel, Height};
 
+use super::ahead::Expected;
 use super::workflow::{Artifact, Capacity, Input, Intent, Jobs};
 use crate::execution::workflow::Order;
 
@@ -229,4 +230,86 @@ fn a_waiting_seat_that_has_spoken_is_forgotten() {
     let intents = jobs.step(Input::Refreshed { seat, order: None });
     assert!(matches!(&intents[..], [Intent::Pin(left)] if left.is_empty()));
     assert_eq!(jobs.queued(), 0);
+}
+
+fn expected(jobs: &mut Jobs, order: &Order) -> Vec<Intent> {
+    jobs.step(Input::Expected(Expected {
+        job: order.seat.job,
+        model: order.spec.model_root,
+        input: order.spec.input,
+    }))
+}
+
+fn assigned(order: &Order) -> Event {
+    let SeatRef { job, attempt, .. } = order.seat;
+    Event::Assigned {
+        job,
+        attempt,
+        seats: Vec::new(),
+    }
+}
+
+/// A large model takes longer than a window, so it is pulled from the inclusion of its job on.
+#[test]
+fn files_are_pulled_before_the_draw_and_left_if_no_seat_comes_of_it() {
+    let (mut jobs, drawn, other) = (jobs(1), order(0, 20), order(1, 20));
+    for order in [&drawn, &other] {
+        let intents = expected(&mut jobs, order);
+        assert!(intents.contains(&Intent::FetchAhead(model(order))));
+        assert!(intents.contains(&Intent::FetchAhead(input(order))));
+        assert_eq!(expected(&mut jobs, order), [], "once");
+    }
+    assert_eq!(jobs.queued(), 0, "it is no duty yet");
+    fetched(&mut jobs, model(&drawn), true);
+    let intents = seat(&mut jobs, &drawn);
+    assert!(
+        intents.contains(&Intent::Fetch(input(&drawn))),
+        "in earnest"
+    );
+    let intents = height(&mut jobs, 10, vec![assigned(&drawn), assigned(&other)]);
+    let left: Vec<_> = intents
+        .iter()
+        .filter(|intent| matches!(intent, Intent::LeaveAhead(_)))
+        .collect();
+    assert_eq!(
+        left,
+        [&Intent::LeaveAhead(input(&other))],
+        "the model is here"
+    );
+    fetched(&mut jobs, model(&drawn), true);
+    assert_eq!(run(&fetched(&mut jobs, input(&drawn), true)), [drawn.seat]);
+}
+
+#[test]
+fn a_closed_host_and_a_full_one_pull_nothing_ahead() {
+    let mut closed = Jobs::new(Capacity::Closed, Height(9));
+    assert_eq!(expected(&mut closed, &order(0, 20)), []);
+    let mut jobs = jobs(1);
+    for seat in 0..4 {
+        assert_ne!(expected(&mut jobs, &order(seat, 20)), []);
+    }
+    assert_eq!(expected(&mut jobs, &order(4, 20)), [], "a few at a time");
+    // One file is the same for all; with the other, the first of them makes room.
+    fetched(&mut jobs, model(&order(0, 20)), true);
+    fetched(&mut jobs, input(&order(0, 20)), false);
+    assert_ne!(expected(&mut jobs, &order(4, 20)), []);
+    let event = Event::Cancelled {
+        job: order(1, 20).seat.job,
+    };
+    let intents = height(&mut jobs, 10, vec![event]);
+    assert!(intents.contains(&Intent::LeaveAhead(input(&order(1, 20)))));
+}
+
+/// Peers may get a file between a search that began before the draw and the seat: only a search of its
+/// own lets the seat say that nobody has it.
+#[test]
+fn a_search_that_began_before_the_draw_gives_no_seat_up() {
+    let (mut jobs, order) = (jobs(1), order(0, 20));
+    expected(&mut jobs, &order);
+    seat(&mut jobs, &order);
+    height(&mut jobs, 10, vec![assigned(&order)]);
+    let intents = fetched(&mut jobs, input(&order), false);
+    assert_eq!(intents, [Intent::Fetch(input(&order))]);
+    let intents = fetched(&mut jobs, input(&order), false);
+    assert_eq!(said(&intents), ["input_unavailable"]);
 }

@@ -5,6 +5,7 @@
 //!  Assigned -> Fetching -all here-> Ready -slot free-> Running -Finished-> gone (execution has it)
 //!                 |  nobody has it: InputUnavailable     |  too late: Decline
 //! ```
+//! The files of a job that may draw this validator are pulled before that ([`super::ahead`]).
 #![cfg_attr(
     not(test),
     deny(
@@ -27,6 +28,7 @@ use protocol::tx::{Decline, InputUnavailable, TxBody};
 use protocol::units::Height;
 
 use crate::execution::workflow::{CANCEL_BLOCKS, Order};
+use crate::jobs::ahead::{Ahead, Expected};
 
 /// What is fetched from peers: a manifest by its root, then the file it names; or an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +71,8 @@ pub enum Capacity {
 pub enum Input {
     /// This validator sits: by an event, or found in the snapshot at start.
     Seated(Box<Order>),
+    /// This validator may be drawn soon.
+    Expected(Expected),
     /// What the chain holds of a seat that waits, read anew; none if it has nothing more to say.
     Refreshed {
         /// Which seat.
@@ -103,6 +107,10 @@ pub enum Input {
 pub enum Intent {
     /// Get it from peers unless it is here.
     Fetch(Artifact),
+    /// The same, when seats need nothing and only for as long as a seat may come of it.
+    FetchAhead(Artifact),
+    /// No seat came of it.
+    LeaveAhead(Artifact),
     /// Hand the seat to execution.
     Run(Box<Order>),
     /// Tell execution that a job is over.
@@ -135,12 +143,15 @@ enum Stage {
 struct Duty {
     order: Order,
     stage: Stage,
+    /// Asked for before the draw and not answered: that answer may be older than the seat.
+    stale: BTreeSet<Artifact>,
 }
 
 /// See the module. Derivable from the snapshot.
 #[derive(Clone, Debug)]
 pub struct Jobs {
     duties: BTreeMap<SeatRef, Duty>,
+    ahead: Ahead,
     capacity: Capacity,
     height: Height,
 }
@@ -151,6 +162,7 @@ impl Jobs {
     pub const fn new(capacity: Capacity, height: Height) -> Self {
         Self {
             duties: BTreeMap::new(),
+            ahead: Ahead::new(),
             capacity,
             height,
         }
@@ -175,6 +187,7 @@ impl Jobs {
     pub fn step(&mut self, input: Input) -> Vec<Intent> {
         match input {
             Input::Seated(order) => self.seated(*order),
+            Input::Expected(expected) => self.expected(&expected),
             Input::Refreshed { seat, order } => self.refreshed(&seat, order),
             Input::Answered(output) => vec![Intent::Fetch(output)],
             Input::Fetched { artifact, held } => self.fetched(artifact, held),
@@ -209,22 +222,47 @@ impl Jobs {
                 Duty {
                     order,
                     stage: Stage::Leaving(body),
+                    stale: BTreeSet::new(),
                 },
             );
             return vec![said];
         }
         let wanted = wanted(&order);
         let fetches: Vec<Intent> = wanted.iter().copied().map(Intent::Fetch).collect();
+        let stale = self.ahead.asked(&wanted);
         self.duties.insert(
             seat,
             Duty {
                 order,
                 stage: Stage::Fetching(wanted),
+                stale,
             },
         );
         let mut intents = vec![self.pin()];
         intents.extend(fetches);
         intents
+    }
+
+    /// A host that would decline the seat pulls nothing for it.
+    fn expected(&mut self, expected: &Expected) -> Vec<Intent> {
+        let seated = self.duties.keys().any(|seat| seat.job == expected.job);
+        if seated || self.capacity == Capacity::Closed {
+            return Vec::new();
+        }
+        let wanted = self.ahead.expect(expected).into_iter();
+        wanted.map(Intent::FetchAhead).collect()
+    }
+
+    /// The draw is over, or the job: what no seat here needs is left.
+    fn leave_ahead(&mut self, job: JobId) -> Vec<Intent> {
+        let left = self.ahead.leave(job).into_iter();
+        let seated = |artifact: &Artifact| {
+            let mut duties = self.duties.values();
+            duties.any(|duty| wanted(&duty.order).contains(artifact))
+        };
+        left.filter(|artifact| !seated(artifact))
+            .map(Intent::LeaveAhead)
+            .collect()
     }
 
     /// Between the draw and the slot, the chain may take a commit made before a restart and open
@@ -258,14 +296,18 @@ impl Jobs {
 
     fn fetched(&mut self, artifact: Artifact, held: bool) -> Vec<Intent> {
         let mut intents = Vec::new();
+        self.ahead.answered(&artifact);
         for duty in self.duties.values_mut() {
+            let stale = duty.stale.remove(&artifact);
             let Stage::Fetching(missing) = &mut duty.stage else {
                 continue;
             };
             if !missing.contains(&artifact) {
                 continue;
             }
-            if held {
+            if stale && !held {
+                intents.push(Intent::Fetch(artifact));
+            } else if held {
                 missing.remove(&artifact);
                 if missing.is_empty() {
                     duty.stage = Stage::Ready;
@@ -322,6 +364,9 @@ impl Jobs {
             if let (true, Some(job)) = (ends_job(event), event.job()) {
                 intents.extend(self.job_over(job));
             }
+            if let Event::Assigned { job, .. } = event {
+                intents.extend(self.leave_ahead(*job));
+            }
         }
         self.duties.retain(|_, duty| {
             let over = height >= duty.order.commit_closes && duty.order.committed.is_none();
@@ -342,6 +387,7 @@ impl Jobs {
         if self.duties.len() != before {
             intents.push(self.pin());
         }
+        intents.extend(self.leave_ahead(job));
         intents
     }
 }

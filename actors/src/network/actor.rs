@@ -249,6 +249,17 @@ impl Receive for NetworkActor {
                 let actions = self.fetcher.want(artifact);
                 self.perform(actions);
             }
+            NetworkMail::FetchAhead(artifact) => {
+                self.fetcher.set_peers(self.peers());
+                let actions = self.fetcher.want_ahead(artifact);
+                self.perform(actions);
+            }
+            NetworkMail::LeaveAhead(artifact) => {
+                if self.fetcher.leave_ahead(&artifact) {
+                    self.deferred
+                        .retain(|action| action.artifact() != Some(artifact));
+                }
+            }
             NetworkMail::Chunk(event) => {
                 let bytes = event.outcome.ok().map(|chunk| chunk.bytes);
                 let actions = self.fetcher.arrived(event.peer, event.request, bytes);

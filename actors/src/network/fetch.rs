@@ -24,7 +24,7 @@
     )
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use net::{BlobRequest, PeerId};
 use protocol::digest::{Digest, sha256};
@@ -42,6 +42,8 @@ const CHUNK: u64 = 256 << 10;
 const _: () = assert!(CHUNK_BYTES == 256 << 10);
 /// Requests under way in all.
 const IN_FLIGHT_MAX: usize = 16;
+/// Requests under way for artifacts that nobody sits for yet, beside those of seats.
+const AHEAD_IN_FLIGHT_MAX: usize = IN_FLIGHT_MAX / 2;
 /// How often all peers may fail in turn.
 const ROUNDS_MAX: usize = 4;
 
@@ -64,6 +66,19 @@ pub(crate) enum Action {
     Done(Artifact, bool),
     /// Nobody to ask just now: call [`Fetcher::retry`] in a while.
     Later,
+}
+
+impl Action {
+    /// Which artifact it is for, of those that storage answers.
+    pub(crate) const fn artifact(&self) -> Option<Artifact> {
+        match self {
+            Self::ReadManifest(artifact)
+            | Self::CheckFile(artifact, _)
+            | Self::Put(artifact, _, _)
+            | Self::Assemble(artifact, _) => Some(*artifact),
+            Self::Request(..) | Self::Report(_) | Self::Done(..) | Self::Later => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +114,8 @@ struct Piece {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fetcher {
     wanted: BTreeMap<Artifact, Stage>,
+    /// Those of them that no seat waits for: theirs is only what seats leave.
+    ahead: BTreeSet<Artifact>,
     /// By artifact, name of the blob and offset: two artifacts may share a file.
     pieces: BTreeMap<(Artifact, Digest, u64), Piece>,
     troubles: Troubles,
@@ -113,6 +130,29 @@ impl Fetcher {
 
     /// Starts fetching unless it is under way.
     pub(crate) fn want(&mut self, artifact: Artifact) -> Vec<Action> {
+        self.ahead.remove(&artifact);
+        self.begin(artifact)
+    }
+
+    /// Starts fetching what a seat may need soon, unless it is under way.
+    pub(crate) fn want_ahead(&mut self, artifact: Artifact) -> Vec<Action> {
+        let actions = self.begin(artifact);
+        if !actions.is_empty() {
+            self.ahead.insert(artifact);
+        }
+        actions
+    }
+
+    /// Stops fetching what no seat waits for; says whether it did.
+    pub(crate) fn leave_ahead(&mut self, artifact: &Artifact) -> bool {
+        let left = self.ahead.remove(artifact);
+        if left {
+            self.forget(artifact);
+        }
+        left
+    }
+
+    fn begin(&mut self, artifact: Artifact) -> Vec<Action> {
         if self.wanted.contains_key(&artifact) {
             return Vec::new();
         }
@@ -369,10 +409,15 @@ impl Fetcher {
     }
 
     fn done(&mut self, artifact: Artifact, held: bool) -> Vec<Action> {
-        self.wanted.remove(&artifact);
-        self.troubles.forget(&artifact);
-        self.pieces.retain(|_, piece| piece.artifact != artifact);
+        self.forget(&artifact);
         vec![Action::Done(artifact, held)]
+    }
+
+    fn forget(&mut self, artifact: &Artifact) {
+        self.wanted.remove(artifact);
+        self.ahead.remove(artifact);
+        self.troubles.forget(artifact);
+        self.pieces.retain(|_, piece| piece.artifact != *artifact);
     }
 
     /// Gives idle pieces to peers with room; gives up on artifacts that everybody has failed.
@@ -385,17 +430,22 @@ impl Fetcher {
             total = total.saturating_add(1);
         }
         let mut actions = Vec::new();
-        let mut idle = false;
-        for ((artifact, key, offset), piece) in &mut self.pieces {
-            if piece.asked.is_some() {
-                continue;
-            }
-            idle = true;
+        let mut idle: Vec<_> = self.pieces.iter_mut().collect();
+        idle.retain(|(_, piece)| piece.asked.is_none());
+        // A stable sort: seats first, each in the order of its pieces.
+        idle.sort_by_key(|((artifact, ..), _)| self.ahead.contains(artifact));
+        let any_idle = !idle.is_empty();
+        for ((artifact, key, offset), piece) in idle {
+            let most = if self.ahead.contains(artifact) {
+                AHEAD_IN_FLIGHT_MAX
+            } else {
+                IN_FLIGHT_MAX
+            };
             let may = |peer: &PeerId| {
                 let room = load.get(peer).is_none_or(|count| *count < PER_PEER_MAX);
                 room && self.troubles.may_help(artifact, peer)
             };
-            let choice = pick(&self.peers, piece.first, may).filter(|_| total < IN_FLIGHT_MAX);
+            let choice = pick(&self.peers, piece.first, may).filter(|_| total < most);
             let Some(peer) = choice else {
                 continue;
             };
@@ -414,7 +464,7 @@ impl Fetcher {
         actions.extend(self.rest());
         // With requests under way their answers bring us back here; without, only time does.
         // Nobody to ask is no answer: only peers' failures count against an artifact.
-        if idle && total == 0 && self.peers.is_empty() {
+        if any_idle && total == 0 && self.peers.is_empty() {
             actions.push(Action::Later);
         }
         actions

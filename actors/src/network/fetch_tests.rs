@@ -362,3 +362,80 @@ fn an_output_is_checked_as_a_whole() {
         [Action::Done(artifact, true)]
     );
 }
+
+/// How many requests go out for this key.
+fn asked(actions: &[Action], key: Digest) -> usize {
+    let of_key = |action: &&Action| matches!(action, Action::Request(_, of) if of.key == key);
+    actions.iter().filter(of_key).count()
+}
+
+/// An input of so many distinct chunks, whose manifest is on disk.
+fn long_input(chunks: u8) -> (Artifact, FileDigest) {
+    let bytes: Vec<u8> = (0..chunks)
+        .flat_map(|n| vec![n + chunks; CHUNK_BYTES])
+        .collect();
+    let (_, mut manifest, _) = input();
+    manifest.bundle = FileDigest::of(&bytes);
+    let artifact = Artifact::Input(manifest.root());
+    (artifact, manifest.bundle)
+}
+
+/// Goes as far as all chunks of the file being missing.
+fn missing_all(fetcher: &mut Fetcher, artifact: Artifact, file: &FileDigest) -> Vec<Action> {
+    fetcher.check_file(artifact, file.clone());
+    fetcher.missing_listed(artifact, Some(file.chunks.clone()))
+}
+
+/// Goal: what nobody sits for yet is never in a seat's way. Method: enough peers for every request at
+/// once, a file wanted ahead, then one for a seat.
+#[test]
+fn seats_come_before_what_is_fetched_ahead() {
+    let ((ahead, early), (seat, urgent)) = (long_input(40), long_input(60));
+    let mut fetcher = Fetcher::default();
+    fetcher.set_peers((0..8).map(|_| peer()).collect());
+    assert_ne!(fetcher.want_ahead(ahead), []);
+    let first = missing_all(&mut fetcher, ahead, &early);
+    assert_eq!(asked(&first, early.sha256), AHEAD_IN_FLIGHT_MAX);
+    assert_ne!(fetcher.want(seat), []);
+    let second = missing_all(&mut fetcher, seat, &urgent);
+    assert_eq!(
+        asked(&second, urgent.sha256),
+        IN_FLIGHT_MAX - AHEAD_IN_FLIGHT_MAX
+    );
+    // What becomes free goes to the seat.
+    let Some(Action::Request(peer, request)) = first.first() else {
+        panic!("{first:?}")
+    };
+    let next = fetcher.arrived(*peer, *request, None);
+    assert_eq!(
+        (asked(&next, urgent.sha256), asked(&next, early.sha256)),
+        (1, 0)
+    );
+    // A seat after all: it has a share like any other.
+    assert_eq!(fetcher.want(ahead), []);
+    assert!(!fetcher.leave_ahead(&ahead), "and is not left");
+}
+
+#[test]
+fn what_no_seat_came_of_is_left() {
+    let (artifact, file) = long_input(5);
+    let mut fetcher = Fetcher::default();
+    let only = peer();
+    fetcher.set_peers(vec![only]);
+    fetcher.want_ahead(artifact);
+    let actions = missing_all(&mut fetcher, artifact, &file);
+    let Some(Action::Request(_, request)) = actions.first() else {
+        panic!("{actions:?}")
+    };
+    assert!(fetcher.leave_ahead(&artifact));
+    assert_eq!(
+        fetcher.arrived(only, *request, Some(vec![5; CHUNK_BYTES])),
+        []
+    );
+    assert_eq!(fetcher.stored(artifact, true), []);
+    assert_eq!(
+        fetcher.want(artifact),
+        [Action::ReadManifest(artifact)],
+        "anew"
+    );
+}

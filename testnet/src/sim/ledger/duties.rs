@@ -224,6 +224,9 @@ impl Ledger {
                 self.duties.served.seated(shared, cx, &order);
                 mails.push_back(Mail::Jobs(jobs::Input::Seated(Box::new(order))));
             }
+            for expected in orders::expected_by(&state, own, &of(events, Domain::Jobs)) {
+                mails.push_back(Mail::Jobs(jobs::Input::Expected(expected)));
+            }
         }
         self.drive(shared, cx, mails);
         let mut mails = self.refreshed(&state);

@@ -52,7 +52,7 @@ impl Ledger {
         mails: &mut VecDeque<Mail>,
     ) {
         match intent {
-            jobs::Intent::Fetch(artifact) => {
+            jobs::Intent::Fetch(artifact) | jobs::Intent::FetchAhead(artifact) => {
                 let held = match artifact {
                     Artifact::Model(root) => shared.world.kind_of_model(&root) != JobKind::NoInput,
                     Artifact::Input(_) | Artifact::Output { .. } => true,
@@ -65,7 +65,11 @@ impl Ledger {
                 mails.push_back(Mail::Execution(execution::Input::Cancel(job)));
             }
             jobs::Intent::Submit { body, valid_until } => self.say(shared, cx, *body, valid_until),
-            jobs::Intent::Pin(_) | jobs::Intent::Keep(_) | jobs::Intent::Note(_) => {}
+            // What comes all the same is nobody's.
+            jobs::Intent::LeaveAhead(_)
+            | jobs::Intent::Pin(_)
+            | jobs::Intent::Keep(_)
+            | jobs::Intent::Note(_) => {}
         }
     }
 
@@ -102,7 +106,11 @@ impl Ledger {
             execution::Intent::Again(order) => {
                 mails.push_back(Mail::Jobs(jobs::Input::Seated(Box::new(order))));
             }
-            execution::Intent::PutBlob(_) | execution::Intent::Note(_) => {}
+            // No disk loses an output here.
+            execution::Intent::PutBlob { seat, .. } => {
+                mails.push_back(Mail::Execution(execution::Input::Stored(seat)));
+            }
+            execution::Intent::Note(_) => {}
         }
     }
 
