@@ -97,20 +97,29 @@ pub(crate) async fn show(shared: Arc<Shared>, call: Call) -> Result<Answer, Prob
         }))
     };
     if let Some(at) = shared.history.tx(&id) {
-        let history = shared.history.clone();
-        let outcome = tokio::task::spawn_blocking(move || history.outcome(at)).await;
-        let result = match outcome.ok().flatten() {
-            Some(Ok(())) => json!({"applied": true}),
-            Some(Err(error)) => {
-                json!({"applied": false, "code": error.code(), "detail": error.to_string()})
-            }
-            None => Value::Null,
-        };
-        return Ok(answer("included", Some(at), result));
+        return Ok(answer("included", Some(at), result_of(&shared, at).await));
     }
-    match shared.node.waiting(id).await {
-        Ok(Some(_)) => Ok(answer("pending", None, Value::Null)),
-        _ => Ok(answer("unknown", None, Value::Null)),
+    if let Ok(Some(_)) = shared.node.waiting(id).await {
+        return Ok(answer("pending", None, Value::Null));
+    }
+    // The pool forgets what is included a moment before the books know it.
+    shared.history.reached(shared.snapshot().height).await;
+    Ok(match shared.history.tx(&id) {
+        Some(at) => answer("included", Some(at), result_of(&shared, at).await),
+        None => answer("unknown", None, Value::Null),
+    })
+}
+
+/// What became of an included transaction, as far as it is still known.
+async fn result_of(shared: &Shared, at: Included) -> Value {
+    let history = shared.history.clone();
+    let outcome = tokio::task::spawn_blocking(move || history.outcome(at)).await;
+    match outcome.ok().flatten() {
+        Some(Ok(())) => json!({"applied": true}),
+        Some(Err(error)) => {
+            json!({"applied": false, "code": error.code(), "detail": error.to_string()})
+        }
+        None => Value::Null,
     }
 }
 

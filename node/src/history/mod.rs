@@ -14,6 +14,7 @@ mod record;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use ledger::State;
 use ledger::receipt::ProvenRecord;
@@ -26,9 +27,12 @@ use protocol::units::{Amount, Height};
 use protocol::validators::ValidatorSet;
 use protocol::vote::CommitCertificate;
 use storage::blocks::BlockReader;
+use tokio::sync::watch;
 
 pub(crate) use follow::{Source, start};
 
+/// The books are a moment behind the newest snapshot; behind by more, the node is catching up.
+const BEHIND_MAX: Duration = Duration::from_secs(2);
 /// Heights of which it is kept which transactions had no effect.
 const REFUSED_KEPT: u64 = 64;
 /// Heights whose signers are kept.
@@ -140,6 +144,8 @@ struct Books {
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     books: Arc<RwLock<Books>>,
+    /// The last height entered.
+    level: watch::Sender<Height>,
     reader: BlockReader,
     chain: protocol::digest::ChainId,
 }
@@ -158,6 +164,7 @@ impl History {
     pub(crate) fn new(reader: BlockReader, chain: protocol::digest::ChainId) -> Self {
         Self {
             books: Arc::default(),
+            level: watch::Sender::new(Height(0)),
             reader,
             chain,
         }
@@ -188,6 +195,13 @@ impl History {
         let block = Block::from_bytes(&stored.block).ok()?;
         let certificate = decode_canonical(&stored.certificate).ok()?;
         Some(Stored { block, certificate })
+    }
+
+    /// Waits until the books have reached this height, or have had the time they may need.
+    pub(crate) async fn reached(&self, height: Height) -> bool {
+        let mut level = self.level.subscribe();
+        let reached = level.wait_for(|level| *level >= height);
+        matches!(tokio::time::timeout(BEHIND_MAX, reached).await, Ok(Ok(_)))
     }
 
     /// Where a transaction is.

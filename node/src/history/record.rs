@@ -72,6 +72,8 @@ impl History {
         books.committed_ms = clock::unix_millis();
         let header_ms = entry.stored.block.header.time_ms.0;
         books.offset_ms = difference(header_ms, books.committed_ms);
+        drop(books);
+        self.level.send_replace(height);
     }
 
     fn id_of(&self, bytes: &[u8]) -> TxId {
