@@ -312,6 +312,11 @@ pub trait App: Sized {
     /// Whether those outside have done all they wanted to.
     fn is_done(shared: &Self::Shared) -> bool;
 
+    /// What they still wait for, for people.
+    fn waits_for(_shared: &Self::Shared) -> String {
+        String::new()
+    }
+
     /// The app's oracles at the end of a run.
     ///
     /// # Errors

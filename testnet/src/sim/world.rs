@@ -297,7 +297,10 @@ impl<A: App> World<A> {
                 Broken::new("L1", format!("n{node} did not reach {goal}: tips {tips:?}"))
             }
             (None, Some(broken)) => broken,
-            (None, None) => Broken::new("L1", "those outside are still waiting"),
+            (None, None) => {
+                let what = A::waits_for(&self.shared);
+                Broken::new("L1", format!("those outside are still waiting: {what}"))
+            }
         };
         self.fail(broken);
     }

@@ -176,6 +176,30 @@ fn is_done(shared: &mut Shared, cx: &Cx<'_>) -> bool {
     settled || now >= since + PUNISH_MS
 }
 
+/// What keeps a run from its end, for people.
+pub(super) fn waits_for(shared: &Shared) -> String {
+    let state = &shared.newest;
+    let jobs = state.live_jobs().into_iter().filter_map(|job| {
+        let head = state.jobs.get(&job)?;
+        Some(format!(
+            "job {job} {:?} until {}",
+            head.phase, head.deadline
+        ))
+    });
+    let clients = &shared.clients;
+    let wallets = clients.wallets.iter().chain(&clients.operators);
+    let unsettled = wallets.filter_map(|wallet| wallet.waits_with(state));
+    let kept = clients.kept.iter().filter(|kept| !kept.is_done()).count();
+    let mut what: Vec<String> = jobs.chain(unsettled).collect();
+    what.push(format!(
+        "{} acts, {} of a crowd, {kept} reports to come at {}",
+        clients.acts_left,
+        clients.crowd_left,
+        state.height()
+    ));
+    what.join(", ")
+}
+
 /// Hands a transaction to any node.
 fn submit(cx: &mut Cx<'_>, tx: &[u8]) {
     let nodes = cx.plan().nodes();

@@ -330,6 +330,10 @@ impl App for Ledger {
         shared.done
     }
 
+    fn waits_for(shared: &Shared) -> String {
+        clients::waits_for(shared)
+    }
+
     fn check_end(shared: &mut Shared, _: &[Option<&Self>]) -> Result<(), Broken> {
         let Shared {
             watch,

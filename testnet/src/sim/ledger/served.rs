@@ -20,6 +20,13 @@ const SETTLED_MS: u64 = 3_000;
 /// Blocks that a node which starts again needs for its seat: fetch, run, commit, and be heard.
 const TAKE_UP_BLOCKS: u64 = 4;
 
+/// What a seat may say before it is bound. A decline can be forgotten as well as a commit.
+const UNBOUND: [TxKind; 3] = [
+    TxKind::CommitResult,
+    TxKind::Decline,
+    TxKind::InputUnavailable,
+];
+
 /// The seats that this life of a node has no excuse to miss. Ephemeral.
 #[derive(Debug, Default)]
 pub(super) struct Served {
@@ -108,16 +115,18 @@ impl Served {
                 | Phase::Failed(FailCode::NoQuorum | FailCode::CohortFrozen)
         );
         let missed = match row.state {
-            SeatState::Open => Some(("commits", TxKind::CommitResult)),
-            SeatState::Committed(_) if revealing => Some(("reveals", TxKind::RevealResult)),
+            SeatState::Open => Some(("commits", false, &UNBOUND[..])),
+            SeatState::Committed(_) if revealing => {
+                Some(("reveals", true, &[TxKind::RevealResult][..]))
+            }
             _ => None,
         };
-        let Some((what, kind)) = missed else {
+        let Some((what, bound, kinds)) = missed else {
             return Ok(false);
         };
-        let bound = kind == TxKind::RevealResult;
         let hindered = bound && self.is_hindered(seat, state.height());
-        let excused = hindered || self.is_forgotten(shared, seat, kind);
+        let mut kinds = kinds.iter();
+        let excused = hindered || kinds.any(|kind| self.is_forgotten(shared, seat, *kind));
         must(excused, "J8", || {
             let (number, job) = (seat.seat, seat.job);
             format!("seat {number} of job {job} is up and honest and never {what}")

@@ -48,6 +48,24 @@ impl Wallet {
         &self.key
     }
 
+    /// Whose transaction waits with which nonce, if one does, and the next that the chain takes.
+    pub(super) fn waits_with(&self, state: &State) -> Option<String> {
+        let next = state.account(&self.address).nonce;
+        let sent = self.sent.iter().find(|sent| sent.nonce >= next)?;
+        let (who, nonce, until) = (self.address, sent.nonce, sent.valid_until);
+        let chain = state.chain_id();
+        let tx = Signed::<Tx>::from_bytes(&sent.bytes).ok()?;
+        let (kind, tx) = (tx.message.body.kind(), tx.verify(&chain).ok()?);
+        let taken = match state.admit(&tx) {
+            Ok(_) => "would be taken".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let kind = kind.name();
+        Some(format!(
+            "{who} with {kind} {nonce} after {next} until {until}: {taken}"
+        ))
+    }
+
     /// Forgets what is in a block; forgets all if what is missing can never come.
     fn settle(&mut self, state: &State) {
         let next = state.account(&self.address).nonce;

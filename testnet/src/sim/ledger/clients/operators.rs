@@ -66,6 +66,9 @@ pub(in super::super) fn shift(shared: &mut Shared, cx: &mut Cx<'_>) {
     }
 }
 
+/// A little more than the fee: who has bonded all but less stays in jail.
+const UNJAIL_COSTS: Amount = Amount(5_000);
+
 /// Whoever has served a jail term comes back.
 pub(super) fn tick(shared: &mut Shared, cx: &mut Cx<'_>) {
     let state = shared.newest.clone();
@@ -77,8 +80,10 @@ pub(super) fn tick(shared: &mut Shared, cx: &mut Cx<'_>) {
             .and_then(|row| row.jail)
             .is_some_and(|jail| jail.until <= height.next());
         let enough = jailed.is_some_and(|row| row.bonded >= state.params().self_bond_min);
-        let idle = shared.clients.operators[member].waiting(&state).is_empty();
-        if !served || !enough || !idle || height.0 == 0 {
+        let wallet = &mut shared.clients.operators[member];
+        let idle = wallet.waiting(&state).is_empty();
+        let pays = state.account(&wallet.address()).balance >= UNJAIL_COSTS;
+        if !served || !enough || !idle || !pays || height.0 == 0 {
             continue;
         }
         let digest = heartbeat_digest(&state.chain_id(), &id, &block);
