@@ -316,10 +316,7 @@ fn evidence_json(row: &crate::history::Accepted) -> Value {
 /// GET /v1/evidence/{id or its first digits}
 pub(crate) fn evidence_one(shared: &Arc<Shared>, call: &Call) -> Now {
     let text = call.place(0);
-    let range = Range::of(text).ok_or_else(|| {
-        let text = format!("{text}: an id has 64 hexadecimal digits, and its first 8 are needed");
-        Problem::new("evidence.unknown", text)
-    })?;
+    let range = Range::asked(text, "evidence.unknown")?;
     let all = shared.history.evidence();
     let fitting = all.iter().filter(|row| range.contains(&row.id.0));
     let unknown = || Problem::new("evidence.unknown", text);

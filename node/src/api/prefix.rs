@@ -20,7 +20,7 @@ pub(crate) struct Range {
 
 impl Range {
     /// The ids that begin like this; `None` if these are no digits or too few.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    fn of(text: &str) -> Option<Self> {
         let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !digits || !(DIGITS_MIN..=DIGITS).contains(&text.len()) {
             return None;
@@ -32,6 +32,16 @@ impl Range {
         Some(Self {
             first: filled("0")?,
             last: filled("f")?,
+        })
+    }
+
+    /// The same, or a problem with this code that says what an id looks like.
+    pub(crate) fn asked(text: &str, unknown: &str) -> Result<Self, Problem> {
+        Self::of(text).ok_or_else(|| {
+            let text = format!(
+                "{text}: an id has {DIGITS} hexadecimal digits, and its first {DIGITS_MIN} are needed"
+            );
+            Problem::new(unknown, text)
         })
     }
 
@@ -98,6 +108,9 @@ mod tests {
         assert!(whole.is_whole() && whole.contains(&id("00ab12cd")));
         for bad in ["", "00ab12c", "00ab12cx", "00ab-12cd", &"0".repeat(65)] {
             assert_eq!(Range::of(bad), None, "{bad}");
+            let problem = Range::asked(bad, "tx.unknown").unwrap_err();
+            assert_eq!(problem.code.as_str(), "tx.unknown");
+            assert!(problem.detail.contains("64") && problem.detail.contains("first 8"));
         }
     }
 

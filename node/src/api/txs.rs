@@ -72,10 +72,7 @@ pub(crate) async fn simulate(shared: Arc<Shared>, call: Call) -> Result<Answer, 
 
 /// The transaction with this id, or the included one whose id begins so.
 fn meant(shared: &Shared, text: &str) -> Result<TxId, Problem> {
-    let range = Range::of(text).ok_or_else(|| {
-        let text = format!("{text}: an id has 64 hexadecimal digits, and its first 8 are needed");
-        Problem::new("tx.unknown", text)
-    })?;
+    let range = Range::asked(text, "tx.unknown")?;
     if range.is_whole() {
         return Ok(TxId(range.first));
     }
@@ -103,7 +100,7 @@ pub(crate) async fn show(shared: Arc<Shared>, call: Call) -> Result<Answer, Prob
         return Ok(answer("pending", None, Value::Null));
     }
     // The pool forgets what is included a moment before the books know it.
-    shared.history.reached(shared.snapshot().height).await;
+    shared.history.reach(shared.snapshot().height).await;
     Ok(match shared.history.tx(&id) {
         Some(at) => answer("included", Some(at), result_of(&shared, at).await),
         None => answer("unknown", None, Value::Null),

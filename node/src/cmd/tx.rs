@@ -12,7 +12,7 @@ use crate::api::Range;
 use crate::client::text;
 use crate::exit::Exit;
 use crate::keys::file::read_given;
-use crate::problem::{Problem, refuse};
+use crate::problem::refuse;
 
 /// What to do with transactions.
 #[derive(Subcommand, Debug)]
@@ -76,11 +76,8 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
 
 /// An id or its first digits, as it stands in a path; `unknown` is the code of what is neither.
 pub(crate) fn id_part<'a>(id: &'a str, unknown: &str) -> Result<&'a str> {
-    if Range::of(id).is_some() {
-        return Ok(id);
-    }
-    let text = format!("{id:?}: an id has 64 hexadecimal digits, and its first 8 are needed");
-    Err(Problem::new(unknown, text).into())
+    Range::asked(id, unknown)?;
+    Ok(id)
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
