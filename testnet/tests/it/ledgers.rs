@@ -100,4 +100,6 @@ fn ledger_seeds_that_once_failed() {
     for seed in silent {
         holds_for(5, seed, 7, Profile::Mixed);
     }
+    // The end came between a proof and the look that would have waited for its punishment.
+    holds_for(5, 7_000_134, 4, Profile::Mixed);
 }

@@ -84,6 +84,11 @@ impl Clients {
             && self.wallets.iter_mut().all(idle)
             && self.operators.iter_mut().all(idle)
     }
+
+    /// What was learned now may take as long as anything before it.
+    pub(super) const fn wait_anew(&mut self) {
+        self.idle_since = None;
+    }
 }
 
 const KINDS: [JobKind; 9] = [

@@ -314,7 +314,7 @@ impl Ledger {
             }
             Some(Later::Kept(id, proof)) => {
                 if shared.world.is_honest_member(self.duties.member) {
-                    shared.world.proved(id, proof);
+                    shared.proved(id, proof);
                 }
                 Mail::Evidence(evidence::Input::Kept(id))
             }

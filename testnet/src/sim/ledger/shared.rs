@@ -84,8 +84,7 @@ impl Facts {
         self.models.insert(root, kind);
     }
 
-    /// An honest node has made a pair durable while this height was its newest.
-    pub(super) fn proved(&mut self, id: EvidenceId, proof: Proof) {
+    fn proved(&mut self, id: EvidenceId, proof: Proof) {
         let known = self.proofs.entry(id).or_insert_with(|| proof.clone());
         known.late &= proof.late;
     }
@@ -234,5 +233,13 @@ impl Shared {
 
     pub(super) fn saw(&mut self, height: Height, time: TimeMs) {
         self.world.times.insert(height, time);
+    }
+
+    /// An honest node has made a pair durable. Whoever thought that nothing was left to do waits anew:
+    /// the offence is to be punished first.
+    pub(super) fn proved(&mut self, id: EvidenceId, proof: Proof) {
+        self.world.proved(id, proof);
+        self.clients.wait_anew();
+        self.done = false;
     }
 }
