@@ -58,8 +58,9 @@ pub(super) fn judge(net: &Net, manifest: &Manifest) -> Result<Judged> {
         if let Some(loader) = &mut loader {
             scope.spawn(move || loader.go_on(is_over));
         }
+        let ends = SetsAtEnd(&over);
         let acted = act(net, manifest, &expectations, &faulted);
-        over.store(true, Ordering::SeqCst);
+        drop(ends);
         (acted, watching.join())
     });
     let (faults, mut sometime) = acted?;
@@ -80,6 +81,16 @@ pub(super) fn judge(net: &Net, manifest: &Manifest) -> Result<Judged> {
         load: loader.map_or(Value::Null, |loader| loader.report()),
         halted: halted(net)?,
     })
+}
+
+/// Tells the other threads that the run is over, also when what ends it is a panic: they would go on
+/// for ever, and the scope would wait for them.
+struct SetsAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetsAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// The perturbations, then what must come true after them.
