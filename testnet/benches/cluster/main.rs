@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     if asked.begins("unpaced", "about 1 min") {
         report.unpaced(&unpaced::measure(&binary, scale)?, &verify);
     }
-    if asked.begins("transfers", "about 1 min") {
+    if asked.begins("transfers", "about 2 min") {
         report.transfers(&transfers::measure(&binary, scale)?);
     }
     if asked.begins("digits", "about 1 min") {

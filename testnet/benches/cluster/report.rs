@@ -102,31 +102,41 @@ impl Report {
         );
     }
 
-    pub(crate) fn transfers(&mut self, transfers: &Transfers) {
-        let rate = transfers.per_second();
+    pub(crate) fn transfers(&mut self, rounds: &[Transfers]) {
+        let Some(transfers) = rounds.first() else {
+            return;
+        };
+        let sorted = |value: fn(&Transfers) -> f64| {
+            let mut values: Vec<f64> = rounds.iter().map(value).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let repeated: Vec<String> = rounds.iter().map(|r| r.repeated.to_string()).collect();
+        let blocks: Vec<String> = rounds.iter().map(|r| r.blocks.to_string()).collect();
         let how = format!(
             "{} transfers from {} accounts, signed beforehand, sent over 8 connections to four nodes; from the \
-             first request to the last inclusion, {} blocks, {} requests repeated. Rate limits on transactions raised: \
-             `limits.tx_factor = {TX_FACTOR}`; block interval 250 ms",
+             first request to the last inclusion; median (least to most) of {} fresh nets: {} blocks, {} requests repeated. \
+             Rate limits on transactions raised: `limits.tx_factor = {TX_FACTOR}`; block interval 250 ms",
             transfers.sent,
             transfers.sent / 16,
-            transfers.blocks,
-            transfers.repeated
+            rounds.len(),
+            blocks.join(", "),
+            repeated.join(", ")
         );
         self.row(
             "finalised signed transfers per second",
-            format!("{rate:.0}"),
+            range(&sorted(Transfers::per_second), 0),
             &how,
         );
         self.row(
             "CPU of all four nodes for one transfer",
-            format!("{:.2} ms", transfers.cpu_ms_each),
-            "the same run",
+            format!("{} ms", range(&sorted(|round| round.cpu_ms_each), 2)),
+            "the same runs",
         );
         self.row(
             "memory of a loaded validator",
-            format!("{:.0} MiB", largest(&transfers.rss_mib)),
-            "VmRSS, largest of four, right after that run",
+            format!("{} MiB", range(&sorted(|round| largest(&round.rss_mib)), 0)),
+            "VmRSS, largest of four, right after each of those runs",
         );
     }
 

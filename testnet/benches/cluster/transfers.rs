@@ -19,6 +19,8 @@ use crate::unpaced::as_float;
 const EACH: u64 = 16;
 /// A net that has not taken everything in by then has lost something.
 const FINAL_MAX: Duration = Duration::from_secs(240);
+/// Floods, each on a net of its own.
+const ROUNDS: u64 = 3;
 /// Connections a node.
 const SENDERS: usize = 2;
 /// The limits on transactions are raised by this, or they would be what is measured.
@@ -48,11 +50,21 @@ impl Transfers {
     }
 }
 
+/// The same flood on a few fresh nets, one after another: single runs differ by a fifth.
+///
+/// # Errors
+/// As one flood.
+pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Vec<Transfers>> {
+    (0..scale.pick(1, ROUNDS))
+        .map(|_| flood(binary, scale))
+        .collect()
+}
+
 /// Funds accounts at genesis, signs everything beforehand, sends it and waits for the last.
 ///
 /// # Errors
 /// If a transfer is refused for good or does not become final.
-pub(crate) fn measure(binary: &Path, scale: Scale) -> Result<Transfers> {
+fn flood(binary: &Path, scale: Scale) -> Result<Transfers> {
     let accounts: Vec<SecretKey> = (0..scale.pick(200, 2_000))
         .map(key)
         .collect::<Result<_>>()?;
