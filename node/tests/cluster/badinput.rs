@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::cli::{Cli, arg, number, text};
 use crate::client::Client;
-use crate::cluster::{Cluster, PATIENCE, turn};
+use crate::cluster::{Cluster, PATIENCE, alone};
 
 /// One wrong transaction: what it is, its bytes, the status and code it must get.
 type Case = (&'static str, Vec<u8>, u16, &'static str);
@@ -231,7 +231,7 @@ fn the_client_says_the_same(net: &Cluster, client: &Client, used: &[u8]) {
 /// is written or started.
 #[test]
 fn wrong_manifests_are_refused_by_place() {
-    let _turn = turn();
+    let _turn = alone();
     let cli = Cli::new();
     let right = "chain_name = \"palisade-local-1\"\n[genesis]\nblock_time = \"500ms\"\nk = 3\n\
                  [node.alice]\nstake = \"1000 PAL\"\n[node.bob]\n[node.carol]\n[node.mallory]\n\
@@ -335,7 +335,7 @@ fn wrong_configuration_is_refused_by_line() {
 /// A port that is taken is named with its holder, and nothing is started.
 #[test]
 fn a_taken_port_is_named_with_its_holder() {
-    let _turn = turn();
+    let _turn = alone();
     let cli = Cli::new();
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port().to_string();

@@ -1,7 +1,7 @@
 //! A running net, and the questions that several tests ask it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,8 +9,18 @@ use testnet::clock::{Stopwatch, poll};
 
 use crate::cli::{Cli, Ran, arg, example, list, number, text};
 
-/// Two cores carry one net.
-static TURN: Mutex<()> = Mutex::new(());
+/// Nets mostly wait for their next block, so two cores carry as many as the harness has threads. A test
+/// that takes the processors, ends a net and starts it again, or counts what is left, has the machine
+/// to itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+/// A net's addresses are its own from the moment its supervisor runs, so nets come up one by one.
+static START: Mutex<()> = Mutex::new(());
+
+/// A test's share of the machine, or all of it.
+type Turn = (
+    Option<RwLockReadGuard<'static, ()>>,
+    Option<RwLockWriteGuard<'static, ()>>,
+);
 
 /// 1000 PAL, what every node bonds at genesis.
 pub(crate) const STAKE: u64 = 1_000_000_000;
@@ -32,7 +42,7 @@ pub(crate) struct Cluster {
     /// How long the last `up` took.
     pub started_in: Duration,
     name: &'static str,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 /// A job that was accepted.
@@ -42,28 +52,48 @@ pub(crate) struct Submitted {
     pub fee: u64,
 }
 
-/// Waits for this test's turn.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    // A test that failed while it had its turn has ended its net all the same.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// Waits until no other test has a net. One that failed meanwhile has ended its net all the same.
+pub(crate) fn alone() -> Turn {
+    let turn = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    (None, Some(turn))
+}
+
+/// Waits until no other test needs to be alone.
+fn shared() -> Turn {
+    let turn = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    (Some(turn), None)
 }
 
 impl Cluster {
     /// Four honest validators.
     pub(crate) fn up(name: &'static str) -> Self {
-        Self::start(name, &[])
+        Self::start(name, shared(), &[])
+    }
+
+    /// The same, with no other net beside it.
+    pub(crate) fn up_alone(name: &'static str) -> Self {
+        Self::start(name, alone(), &[])
     }
 
     /// The same with further arguments to `up`.
-    pub(crate) fn start(name: &'static str, flags: &[&str]) -> Self {
-        let mut cluster = Self::planned(name);
+    pub(crate) fn start(name: &'static str, turn: Turn, flags: &[&str]) -> Self {
+        let mut cluster = Self::planned(name, turn);
         cluster.start_again(flags);
         cluster
     }
 
-    /// Honest validators of these names, on a chain where every seat of an honest one is kept.
-    pub(crate) fn with_jobs(name: &'static str, nodes: &[&str]) -> Self {
-        let mut cluster = Self::planned(name);
+    /// Four honest validators on a chain where every seat of an honest one is kept.
+    pub(crate) fn with_jobs(name: &'static str) -> Self {
+        Self::with_windows(name, shared(), &NAMES)
+    }
+
+    /// The same of these names, with no other net beside it.
+    pub(crate) fn with_jobs_alone(name: &'static str, nodes: &[&str]) -> Self {
+        Self::with_windows(name, alone(), nodes)
+    }
+
+    fn with_windows(name: &'static str, turn: Turn, nodes: &[&str]) -> Self {
+        let mut cluster = Self::planned(name, turn);
         let sections = nodes.iter().map(|node| format!("[node.{node}]\n"));
         let sections: String = sections.collect();
         let manifest = format!("chain_name = \"palisade-local-1\"\n[genesis]\n{WINDOWS}{sections}");
@@ -73,8 +103,7 @@ impl Cluster {
         cluster
     }
 
-    fn planned(name: &'static str) -> Self {
-        let turn = turn();
+    fn planned(name: &'static str, turn: Turn) -> Self {
         Self {
             cli: Cli::new(),
             endpoints: Value::Null,
@@ -86,6 +115,7 @@ impl Cluster {
 
     /// `up --detach`; the net may have been up before.
     pub(crate) fn start_again(&mut self, flags: &[&str]) {
+        let _others_wait = START.lock().unwrap_or_else(PoisonError::into_inner);
         let clock = Stopwatch::start();
         self.endpoints = self.testnet("up", &[&["--detach"], flags].concat());
         self.started_in = clock.elapsed();

@@ -96,7 +96,7 @@ fn a_transfer_reaches_every_node_to_the_unit() {
 
 #[test]
 fn an_ended_net_goes_on_where_it_was() {
-    let mut net = Cluster::up("resume");
+    let mut net = Cluster::up_alone("resume");
     let first = net.started_in;
     net.wait("height >= 3");
     let block = net.ask("carol", &["chain", "block", "2"]);

@@ -35,7 +35,7 @@ fn output<'a>(watched: &'a Value, name: &str) -> &'a [Value] {
 
 #[test]
 fn digits_are_read_and_paid_for() {
-    let net = Cluster::with_jobs("digits", &NAMES);
+    let net = Cluster::with_jobs("digits");
     net.wait("height >= 6 && agree");
     let model = example("digits/digits.onnx");
     for sample in ["digit-00.npy", "digit-03.npy"] {
@@ -117,7 +117,7 @@ fn money_adds_up(net: &Cluster, job: &Value, before: u64) {
 /// A receipt and its result verify without any node; with one byte changed, neither does.
 #[test]
 fn receipt_verifies_offline() {
-    let net = Cluster::with_jobs("receipt", &NAMES);
+    let net = Cluster::with_jobs("receipt");
     net.wait("height >= 6 && agree");
     let job = net.submit_digits("digit-02.npy", &[]);
     net.job_end(&job.id);
@@ -231,7 +231,7 @@ const ATTACKS: [(&str, &str, &[&str]); 6] = [
 /// No attack works, none is paid for, nobody is punished for having met it.
 #[test]
 fn hostile_models_are_contained() {
-    let net = Cluster::with_jobs("hostile", &NAMES);
+    let net = Cluster::with_jobs_alone("hostile", &NAMES);
     net.wait("height >= 6 && agree");
     let secret = net.cli.path("secret.txt");
     std::fs::write(&secret, "never read").unwrap();
@@ -304,7 +304,7 @@ fn nobody_was_punished(net: &Cluster) {
 /// Deterministic failures are results: every seat signs the same one, and is paid for finding it.
 #[test]
 fn broken_models_end_in_a_signed_outcome() {
-    let net = Cluster::with_jobs("broken", &NAMES);
+    let net = Cluster::with_jobs("broken");
     net.wait("height >= 6 && agree");
     let client = Client::new(&net, "client-1");
     let Digits {

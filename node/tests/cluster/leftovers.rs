@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use testnet::clock::{Stopwatch, poll};
 
 use crate::cli::{list, number, text};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, alone};
 
 /// How long the kernel may take to carry a parent's death down to the last child.
 const ORPHANS_END: Duration = Duration::from_secs(2);
@@ -116,7 +116,11 @@ fn on_own_ports(name: &'static str) -> Cluster {
         socket.local_addr().unwrap().port().to_string()
     };
     let (api, metrics) = (free(), free());
-    Cluster::start(name, &["--api-port", &api, "--metrics-port", &metrics])
+    Cluster::start(
+        name,
+        alone(),
+        &["--api-port", &api, "--metrics-port", &metrics],
+    )
 }
 
 fn plan(net: &Cluster) -> serde_json::Value {

@@ -12,7 +12,7 @@ use crate::cluster::{Cluster, NAMES};
 
 #[test]
 fn a_running_net_answers_its_questions() {
-    let net = Cluster::up("questions");
+    let net = Cluster::up_alone("questions");
     net.wait("height >= 4 && agree && finality_p95 < 60s");
     net.holds(&["finality_p95 > 0ms", "!(finality_p95 < 1ms)"]);
     let txs: Vec<Value> = (0..3).map(|_| transfer(&net)).collect();

@@ -182,7 +182,7 @@ fn double_proposal() {
 /// client gets back what the job cost, and the honest answer.
 #[test]
 fn wrong_result() {
-    let net = Cluster::with_jobs("wrong-result", &NAMES);
+    let net = Cluster::with_jobs("wrong-result");
     net.wait("height >= 6 && agree");
     let root = honest_root(&net);
     misbehave(&net, "wrong-result");
@@ -303,21 +303,21 @@ fn lie(net: &Cluster) -> (Value, Before, Client) {
 /// the others' answer is paid for without it.
 #[test]
 fn no_show() {
-    let net = Cluster::with_jobs("no-show", &NAMES);
+    let net = Cluster::with_jobs("no-show");
     absence(&net, "no-show");
 }
 
 /// Commits and never reveals: the same.
 #[test]
 fn withhold_reveal() {
-    let net = Cluster::with_jobs("withhold-reveal", &NAMES);
+    let net = Cluster::with_jobs("withhold-reveal");
     absence(&net, "withhold-reveal");
 }
 
 /// Reveals what does not open its commit: no reveal at all.
 #[test]
 fn bad_reveal() {
-    let net = Cluster::with_jobs("bad-reveal", &NAMES);
+    let net = Cluster::with_jobs("bad-reveal");
     absence(&net, "bad-reveal");
 }
 
@@ -381,7 +381,7 @@ fn absence(net: &Cluster, profile: &str) {
 /// A validator that floods is quarantined by the others, not banned and not slashed; blocks go on.
 #[test]
 fn flood() {
-    let net = Cluster::up("flood");
+    let net = Cluster::up_alone("flood");
     net.wait("height >= 3 && agree");
     let liar = net.validator_id(LIAR);
     misbehave(&net, "flood");

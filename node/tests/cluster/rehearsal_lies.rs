@@ -132,7 +132,7 @@ fn invalid_proposal() {
 /// and is jailed; the five honest ones lose nothing.
 #[test]
 fn wrong_juror() {
-    let net = Cluster::with_jobs("wrong-juror", &SEVEN);
+    let net = Cluster::with_jobs_alone("wrong-juror", &SEVEN);
     net.wait("height >= 6 && agree");
     net.testnet("byzantine", &[LIAR, "wrong-result"]);
     net.testnet("byzantine", &[JUROR, "wrong-juror"]);

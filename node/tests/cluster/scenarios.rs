@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::cli::{Cli, Ran, arg, list, number, text};
-use crate::cluster::turn;
+use crate::cluster::alone;
 
 const MANIFEST: &str = r#"
 chain_name = "palisade-local-1"
@@ -47,7 +47,7 @@ fn run(cli: &Cli, flags: &[&str]) -> Ran {
 
 #[test]
 fn a_scenario_is_judged_expectation_by_expectation() {
-    let _turn = turn();
+    let _turn = alone();
     let cli = Cli::new();
     let ran = run(&cli, &["--keep"]);
     let status = cli.run(&["testnet", "status", "--name", "run"]);

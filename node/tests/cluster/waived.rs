@@ -1,10 +1,10 @@
 //! Goal: a waiver given to a net reaches its nodes; one for a layer that does not exist is refused.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, alone};
 
 #[test]
 fn a_waiver_stays_with_the_command() {
-    let net = Cluster::start("waived", &["--allow-degraded", "cgroup"]);
+    let net = Cluster::start("waived", alone(), &["--allow-degraded", "cgroup"]);
     for node in ["alice", "mallory"] {
         let config = std::fs::read_to_string(net.file(&format!("nodes/{node}/node.toml"))).unwrap();
         let waived = config
