@@ -316,18 +316,22 @@ fn churn(work_dir: &str, sequential: u32, concurrent: u32) -> i32 {
     0
 }
 
-/// Runs `times` jobs one after another in one slot, alternating profiles.
+/// Runs `times` jobs one after another in one slot, alternating profiles, and says why one did not run.
 fn runs(sandbox: &sandbox::Sandbox, index: u32, times: u32) -> u32 {
     if times == 0 {
         return 0;
     }
-    let Ok(config) = sandbox.slot(index) else {
-        return 0;
-    };
-    let Ok(mut slot) = sandbox::Slot::spawn(config) else {
-        return 0;
-    };
-    runs_in(&mut slot, times)
+    let config = sandbox.slot(index).map_err(|closed| closed.to_string());
+    let slot = config.and_then(|config| {
+        sandbox::Slot::spawn(config).map_err(|error| format!("slot {index}: {error}"))
+    });
+    match slot {
+        Ok(mut slot) => runs_in(&mut slot, times),
+        Err(reason) => {
+            eprintln!("{reason}");
+            0
+        }
+    }
 }
 
 fn runs_in(slot: &mut sandbox::Slot, times: u32) -> u32 {
@@ -340,12 +344,14 @@ fn runs_in(slot: &mut sandbox::Slot, times: u32) -> u32 {
         };
         let (Ok(program), Ok(cancel)) = (sandbox::Program::current(), sandbox::Cancel::new())
         else {
+            eprintln!("no descriptors left");
             break;
         };
         let spec = sandbox::Spec::new(program, profile, &["job", "exit", "0"]);
-        let report = slot.run(spec, &cancel);
-        if report.is_ok_and(|report| report.outcome == sandbox::Outcome::Exited(0)) {
-            ran += 1;
+        match slot.run(spec, &cancel) {
+            Ok(report) if report.outcome == sandbox::Outcome::Exited(0) => ran += 1,
+            Ok(report) => eprintln!("{}", report.outcome),
+            Err(refused) => eprintln!("{refused}"),
         }
     }
     ran
