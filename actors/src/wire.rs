@@ -39,7 +39,7 @@ impl NodeWire {
 
     #[cfg(feature = "byzantine")]
     fn publish_sealed(&self, topic: Topic, bytes: Vec<u8>) -> Result<(), CommandError> {
-        self.net.publish_raw(topic, bytes)
+        self.net.publish_unpaced(topic, bytes)
     }
 }
 

@@ -15,10 +15,13 @@ mod intake;
 mod punish;
 mod serve;
 mod ticks;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,7 +33,7 @@ use protocol::digest::ValidatorId;
 use protocol::keys::PublicKey;
 use protocol::units::{Height, Round};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Interval, MissedTickBehavior, Sleep};
 
 use crate::bans::{Ban, BanTable};
 use crate::behaviour::Behaviour;
@@ -45,6 +48,7 @@ use crate::limits::Rate;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::proof::Proof;
+use crate::seen::Seen;
 use crate::service::Service;
 use crate::signers::SignerBuckets;
 use crate::slots::Slots;
@@ -54,10 +58,13 @@ use crate::verify::{Done, Pool};
 
 use self::ask::{Asked, Waiting};
 use self::serve::Served;
+use self::verdicts::Verdicts;
 
 /// Items of each sort that one turn handles.
 const TURN: usize = 32;
 const TICK: Duration = Duration::from_millis(100);
+/// After a bundle of transactions the next waits this long for company.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// The receiving ends of the handle's channels.
 pub(crate) struct Channels {
@@ -101,12 +108,16 @@ pub(crate) struct Engine {
     ban_ips: HashMap<PeerId, IpAddr>,
     ladder: Ladder,
     slots: Slots,
+    seen: Seen,
+    verdicts: Verdicts,
     signers: [SignerBuckets; 4],
     services: [ServiceBuckets; 6],
     uplink: Buckets<()>,
     /// Blob requests to one peer: we stay below what it takes.
     asking: Buckets<PeerId>,
     outboxes: [Outbox; 4],
+    /// Runs while transactions wait for company.
+    linger: Option<Pin<Box<Sleep>>>,
     members: HashMap<ValidatorId, PublicKey>,
     /// Who last proved to speak for a member, connected or not.
     speakers: BTreeMap<ValidatorId, PeerId>,
@@ -174,9 +185,12 @@ impl Engine {
             ban_ips: HashMap::new(),
             ladder: Ladder::default(),
             slots: Slots::default(),
+            seen: Seen::default(),
+            verdicts: Verdicts::default(),
             signers,
             services,
             outboxes,
+            linger: None,
             members: HashMap::new(),
             speakers: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -240,6 +254,12 @@ impl Engine {
             }
             _ => false,
         });
+        if let Some(linger) = &mut self.linger
+            && linger.as_mut().poll(cx).is_ready()
+        {
+            self.linger = None;
+            self.drain_bundles();
+        }
         while self.tick.poll_tick(cx).is_ready() {
             self.on_tick();
         }

@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
 use crate::bans::Ban;
+use crate::bundle::ENVELOPE_BYTES_MAX;
 use crate::gossip::PAYLOAD_BYTES_MAX;
 use crate::ladder::Offence;
 use crate::messages::BlobRequest;
@@ -184,7 +185,11 @@ impl NetHandle {
     /// # Errors
     /// As [`Self::broadcast_proposal`].
     pub fn publish(&self, topic: Topic, bytes: Vec<u8>) -> Result<(), CommandError> {
-        if bytes.len() > PAYLOAD_BYTES_MAX {
+        let most = match topic {
+            Topic::Tx => ENVELOPE_BYTES_MAX,
+            Topic::Cons | Topic::Evid | Topic::Duty => PAYLOAD_BYTES_MAX,
+        };
+        if bytes.len() > most {
             return Err(CommandError::TooLarge { len: bytes.len() });
         }
         self.send_high(High::Publish { topic, bytes })
@@ -197,6 +202,19 @@ impl NetHandle {
     #[cfg(feature = "hostile")]
     pub fn publish_raw(&self, topic: Topic, bytes: Vec<u8>) -> Result<(), CommandError> {
         self.send_high(High::PublishRaw { topic, bytes })
+    }
+
+    /// Publishes an envelope unpaced and alone.
+    ///
+    /// # Errors
+    /// As [`Self::broadcast_vote`].
+    #[cfg(feature = "hostile")]
+    pub fn publish_unpaced(&self, topic: Topic, envelope: Vec<u8>) -> Result<(), CommandError> {
+        let bytes = match topic {
+            Topic::Tx => crate::bundle::seal(&[envelope]),
+            Topic::Cons | Topic::Evid | Topic::Duty => envelope,
+        };
+        self.publish_raw(topic, bytes)
     }
 
     /// Rebroadcasts a round: repeated bytes would be duplicates to gossip, so every validator peer

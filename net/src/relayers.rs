@@ -22,9 +22,10 @@ impl Pair {
         }
     }
 
-    fn take(&self, peer: &PeerId, bytes: usize) -> bool {
+    fn take(&self, peer: &PeerId, (messages, bytes): (u32, usize)) -> bool {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.messages.take(peer, 1) == Taken::Yes && self.bytes.take(peer, bytes) == Taken::Yes
+        self.messages.take(peer, messages) == Taken::Yes
+            && self.bytes.take(peer, bytes) == Taken::Yes
     }
 
     fn prune(&self) {
@@ -55,17 +56,17 @@ impl RelayerBuckets {
         Self { topics, quarantine }
     }
 
-    /// Charges one message; `false` if the relayer has no more.
+    /// Charges so many messages of so many bytes together; `false` if the relayer has no more.
     pub(crate) fn take(
         &self,
         peer: &PeerId,
         topic: Topic,
-        bytes: usize,
+        load: (u32, usize),
         standing: Standing,
     ) -> bool {
         match standing {
-            Standing::Open => self.topics[topic.index()].take(peer, bytes),
-            Standing::Quarantined => topic == Topic::Cons && self.quarantine.take(peer, bytes),
+            Standing::Open => self.topics[topic.index()].take(peer, load),
+            Standing::Quarantined => topic == Topic::Cons && self.quarantine.take(peer, load),
             Standing::Stranger | Standing::Muted => false,
         }
     }
@@ -83,7 +84,7 @@ mod tests {
     fn passed(buckets: &RelayerBuckets, topic: Topic, bytes: usize, standing: Standing) -> usize {
         let peer = PeerId::random();
         (0..5_000)
-            .filter(|_| buckets.take(&peer, topic, bytes, standing))
+            .filter(|_| buckets.take(&peer, topic, (1, bytes), standing))
             .count()
     }
 

@@ -22,6 +22,7 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
+use crate::bundle;
 use crate::gossip::{Filter, PAYLOAD_BYTES_MAX, SCORE_SILENCED};
 use crate::relayers::RelayerBuckets;
 use crate::topic::{Topic, Topics};
@@ -153,7 +154,9 @@ impl GossipTap {
         if message.data.len() > PAYLOAD_BYTES_MAX {
             return refuse(TapDrop::Malformed);
         }
-        if !self.buckets.take(peer, topic, message.data.len(), standing) {
+        let count = parts(Some(topic), message);
+        let bytes = message.data.len();
+        if !self.buckets.take(peer, topic, (count, bytes), standing) {
             return refuse(TapDrop::Overflow);
         }
         Ok(())
@@ -183,6 +186,15 @@ impl GossipTap {
                 count,
             });
         }
+    }
+}
+
+/// As how many messages one counts. A bundle that says it holds more than it may will not open.
+fn parts(topic: Option<Topic>, message: &RawMessage) -> u32 {
+    let most = u32::try_from(bundle::TXS_MAX).unwrap_or(u32::MAX);
+    match topic {
+        Some(Topic::Tx) => bundle::claimed(&message.data).min(most),
+        _ => 1,
     }
 }
 
@@ -272,7 +284,7 @@ impl NetworkBehaviour for GossipTap {
                         Err((topic, why)) => {
                             let bytes = message.data.len() as u64;
                             self.bytes_dropped = self.bytes_dropped.saturating_add(bytes);
-                            self.report(peer, topic, why, 1);
+                            self.report(peer, topic, why, parts(topic, &message));
                         }
                     }
                 }

@@ -5,11 +5,14 @@ use std::collections::HashSet;
 use libp2p::PeerId;
 use libp2p::gossipsub::PublishError;
 use libp2p::swarm::dial_opts::DialOpts;
+use protocol::envelope::EnvelopeHeader;
 use protocol::units::{Height, Round};
 
-use super::Engine;
 use super::ask::Question;
-use crate::buckets::Taken;
+use super::intake::signed_value;
+use super::{Engine, LINGER};
+use crate::buckets::{Buckets, Taken};
+use crate::bundle;
 use crate::handle::{High, Low};
 use crate::messages::{OFFERED_MAX, encode_body_request, encode_sync_request};
 use crate::metrics::OUTBOUND;
@@ -71,12 +74,57 @@ impl Engine {
     fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
         let outbox = &mut self.outboxes[topic.index()];
         if topic == Topic::Cons {
-            self.publish_now(topic, bytes);
-        } else if outbox.waiting.len() < OUTBOX_MAX {
-            outbox.waiting.push_back(bytes);
-            self.drain_outbox(topic);
-        } else {
-            self.metrics.message(topic, OUTBOUND, "send_failed", 1);
+            return self.publish_now(topic, bytes);
+        }
+        if outbox.waiting.len() >= OUTBOX_MAX {
+            return self.metrics.message(topic, OUTBOUND, "send_failed", 1);
+        }
+        outbox.waiting.push_back(bytes);
+        match topic {
+            Topic::Tx if self.linger.is_some() && outbox.waiting.len() < bundle::TXS_MAX => {}
+            Topic::Tx => self.drain_bundles(),
+            topic => self.drain_outbox(topic),
+        }
+    }
+
+    /// Publishes the transactions that the pace allows now, as few messages as hold them. The first
+    /// goes at once; those that follow soon wait for each other.
+    pub(super) fn drain_bundles(&mut self) {
+        loop {
+            let outbox = &mut self.outboxes[Topic::Tx.index()];
+            let fitting = bundle::fitting(outbox.waiting.iter());
+            let allowed = outbox.waiting.iter().take(fitting);
+            let (messages, bytes) = (&outbox.messages, &outbox.bytes);
+            let allowed = allowed.take_while(|envelope| allows(messages, bytes, envelope.len()));
+            let count = allowed.count();
+            if count == 0 {
+                return;
+            }
+            let envelopes: Vec<Vec<u8>> = outbox.waiting.drain(..count).collect();
+            self.publish_bundle(envelopes);
+            self.linger = Some(Box::pin(tokio::time::sleep(LINGER)));
+        }
+    }
+
+    /// What a node has published it knows when it comes back in somebody else's bundle.
+    fn publish_bundle(&mut self, mut envelopes: Vec<Vec<u8>>) {
+        let before = envelopes.len();
+        let now = self.now();
+        envelopes.retain(|envelope| {
+            let value = EnvelopeHeader::parse(envelope)
+                .ok()
+                .and_then(|header| signed_value(&header, envelope));
+            let fresh = value.is_none_or(|value| !self.seen.contains(&value));
+            if let Some(value) = value.filter(|_| fresh) {
+                self.seen.enter(&value, now);
+            }
+            fresh
+        });
+        let known = u32::try_from(before - envelopes.len()).unwrap_or(u32::MAX);
+        self.metrics
+            .message(Topic::Tx, OUTBOUND, "duplicate", known);
+        if !envelopes.is_empty() {
+            self.publish_now(Topic::Tx, bundle::seal(&envelopes));
         }
     }
 
@@ -87,10 +135,7 @@ impl Engine {
             let Some(bytes) = outbox.waiting.front() else {
                 return;
             };
-            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            if outbox.messages.take(&(), 1) != Taken::Yes
-                || outbox.bytes.take(&(), length) == Taken::Empty
-            {
+            if !allows(&outbox.messages, &outbox.bytes, bytes.len()) {
                 return;
             }
             if let Some(bytes) = outbox.waiting.pop_front() {
@@ -101,6 +146,10 @@ impl Engine {
 
     fn publish_now(&mut self, topic: Topic, bytes: Vec<u8>) {
         let length = bytes.len() as u64;
+        let parts = match topic {
+            Topic::Tx => bundle::claimed(&bytes),
+            _ => 1,
+        };
         let hash = self.topics.hash(topic).clone();
         let published = self.swarm.behaviour_mut().tap.gossip.publish(hash, bytes);
         let outcome = match published {
@@ -117,7 +166,7 @@ impl Engine {
                 "send_failed"
             }
         };
-        self.metrics.message(topic, OUTBOUND, outcome, 1);
+        self.metrics.message(topic, OUTBOUND, outcome, parts);
     }
 
     /// Offers a round to all validator peers, or to everybody if there are none.
@@ -134,4 +183,10 @@ impl Engine {
             self.metrics.request(Service::Voteset, "failed");
         }
     }
+}
+
+/// Whether our own pace allows one more message of this length.
+fn allows(messages: &Buckets<()>, bytes: &Buckets<()>, length: usize) -> bool {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    messages.take(&(), 1) == Taken::Yes && bytes.take(&(), length) != Taken::Empty
 }

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 
 use libp2p::PeerId;
 use libp2p::gossipsub::{Message, MessageAcceptance, MessageId};
-use protocol::digest::sha256;
+use protocol::digest::{Digest, sha256};
 use protocol::envelope::EnvelopeHeader;
 use protocol::limits::ENVELOPE_HEADER_BYTES;
 use protocol::units::{Height, Round};
 
 use super::Engine;
+use crate::bundle;
 use crate::event::{ConsensusEvent, EvidenceEvent, TxEvent};
 use crate::gossip::PAYLOAD_BYTES_MAX;
 use crate::ladder::Offence;
@@ -64,13 +65,34 @@ impl Engine {
             self.report(&id, &peer, MessageAcceptance::Reject);
             return;
         };
-        let source = Source::Gossip(id.clone());
-        if let Err(stop) = self.take_in(topic, peer, source, bytes) {
-            self.report(&id, &peer, stop.acceptance);
-            self.metrics.message(topic, INBOUND, stop.outcome, 1);
-            if let Some(offence) = stop.offence {
-                self.punish(peer, offence, 1);
+        let parts = match topic {
+            Topic::Tx => bundle::open(&bytes),
+            Topic::Cons | Topic::Evid | Topic::Duty => Ok(vec![bytes]),
+        };
+        // What does not open is judged as one part.
+        self.verdicts
+            .expect(&id, parts.as_ref().map_or(1, Vec::len));
+        let source = Source::Gossip(id);
+        let Ok(parts) = parts else {
+            return self.judged(topic, peer, &source, Stop::reject(Offence::Malformed));
+        };
+        for bytes in parts {
+            if let Err(stop) = self.take_in(topic, peer, source.clone(), bytes) {
+                self.judged(topic, peer, &source, stop);
             }
+        }
+    }
+
+    /// A part is judged: counted, punished, and reported if it was the message's last.
+    fn judged(&mut self, topic: Topic, peer: PeerId, source: &Source, stop: Stop) {
+        self.metrics.message(topic, INBOUND, stop.outcome, 1);
+        if let Source::Gossip(id) = source
+            && let Some(verdict) = self.verdicts.judged(id, stop.acceptance)
+        {
+            self.report(id, &peer, verdict);
+        }
+        if let Some(offence) = stop.offence {
+            self.punish(peer, offence, 1);
         }
     }
 
@@ -127,8 +149,10 @@ impl Engine {
         if !self.signers[topic.index()].may_speak(&header.signer, self.now()) {
             return Err(self.over_quota(&header));
         }
-        let signed = ENVELOPE_HEADER_BYTES.saturating_add(header.payload_len);
-        let value = sha256(bytes.get(4..signed).ok_or_else(malformed)?);
+        let value = signed_value(&header, &bytes).ok_or_else(malformed)?;
+        if topic == Topic::Tx && self.seen.contains(&value) {
+            return Err(Stop::ignore("duplicate"));
+        }
         let pulled = matches!(source, Source::Pull);
         match self.slots.look(&header, value) {
             SlotState::Open => {}
@@ -191,13 +215,7 @@ impl Engine {
                 Stop::ignore("expired")
             }
         };
-        self.metrics.message(job.topic, INBOUND, stop.outcome, 1);
-        if let Source::Gossip(id) = &job.source {
-            self.report(id, &job.peer, stop.acceptance);
-        }
-        if let Some(offence) = stop.offence {
-            self.punish(job.peer, offence, 1);
-        }
+        self.judged(job.topic, job.peer, &job.source, stop);
     }
 
     fn on_verified(&mut self, job: &Job, delivery: Delivery) -> Stop {
@@ -208,12 +226,19 @@ impl Engine {
             SlotState::Known if !pulled => return Stop::ignore("duplicate"),
             SlotState::Known | SlotState::Open => {}
         }
+        if job.topic == Topic::Tx && self.seen.contains(&job.value) {
+            return Stop::ignore("duplicate");
+        }
         if !self.charge_signer(job, known) {
             return self.over_quota(&job.header);
         }
         if self.deliver(job.peer, job.topic, delivery) == Sent::Dropped {
             self.mark_dirty(&job.header);
             return Stop::ignore("overflow");
+        }
+        if job.topic == Topic::Tx {
+            let now = self.now();
+            self.seen.enter(&job.value, now);
         }
         let before = self.slots.enter(&job.header, job.value);
         if pulled && before == SlotState::Open {
@@ -312,4 +337,10 @@ impl Engine {
         }
         self.dirty.append(&mut kept);
     }
+}
+
+/// Hash of what an envelope's signature covers; `None` if it is cut short.
+pub(super) fn signed_value(header: &EnvelopeHeader, bytes: &[u8]) -> Option<Digest> {
+    let signed = ENVELOPE_HEADER_BYTES.saturating_add(header.payload_len);
+    bytes.get(4..signed).map(sha256)
 }

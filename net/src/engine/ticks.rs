@@ -50,9 +50,11 @@ impl Engine {
         self.last.pulls = 0;
         self.end_late_hellos(now);
         self.end_mutes(now);
-        for topic in [Topic::Evid, Topic::Duty, Topic::Tx] {
+        for topic in [Topic::Evid, Topic::Duty] {
             self.drain_outbox(topic);
         }
+        self.drain_bundles();
+        self.seen.age(now);
         self.pull_dirty();
         self.dial_due(now);
         if passed(&mut self.last.second, SECOND, now) {

@@ -4,6 +4,8 @@ mod address_bans;
 mod ban_survives_restart;
 mod both_dial;
 mod bulk;
+#[cfg(feature = "hostile")]
+mod bundles;
 mod canary_on_the_wire;
 mod flood;
 mod forged_envelopes;

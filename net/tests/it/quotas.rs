@@ -36,6 +36,8 @@ fn limits_every_protocol_has_a_quota() {
                 "{topic:?}: a full frame must fit"
             );
         }
+        // `bundle::TXS_MAX`: a full bundle must fit, into what we send as into what others take.
+        assert!(limits.tx.relayer_messages.sending().burst >= 64);
         for service in Service::ALL {
             let row = limits.service(service);
             assert!(finite(row.requests), "{service:?}");
