@@ -48,17 +48,15 @@ use crate::limits::Rate;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::proof::Proof;
-use crate::seen::Seen;
 use crate::service::Service;
 use crate::signers::SignerBuckets;
-use crate::slots::Slots;
 use crate::start::Ports;
 use crate::topic::{Topic, Topics};
 use crate::verify::{Done, Pool};
 
 use self::ask::{Asked, Waiting};
+use self::intake::Heard;
 use self::serve::Served;
-use self::verdicts::Verdicts;
 
 /// Items of each sort that one turn handles.
 const TURN: usize = 32;
@@ -107,9 +105,7 @@ pub(crate) struct Engine {
     /// Hosts of banned peers, as `ip_guard` names them; none of exempt addresses.
     ban_ips: HashMap<PeerId, IpAddr>,
     ladder: Ladder,
-    slots: Slots,
-    seen: Seen,
-    verdicts: Verdicts,
+    heard: Heard,
     signers: [SignerBuckets; 4],
     services: [ServiceBuckets; 6],
     uplink: Buckets<()>,
@@ -184,9 +180,7 @@ impl Engine {
             peers: Peers::default(),
             ban_ips: HashMap::new(),
             ladder: Ladder::default(),
-            slots: Slots::default(),
-            seen: Seen::default(),
-            verdicts: Verdicts::default(),
+            heard: Heard::default(),
             signers,
             services,
             outboxes,

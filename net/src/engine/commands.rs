@@ -114,9 +114,9 @@ impl Engine {
             let value = EnvelopeHeader::parse(envelope)
                 .ok()
                 .and_then(|header| signed_value(&header, envelope));
-            let fresh = value.is_none_or(|value| !self.seen.contains(&value));
+            let fresh = value.is_none_or(|value| !self.heard.seen.contains(&value));
             if let Some(value) = value.filter(|_| fresh) {
-                self.seen.enter(&value, now);
+                self.heard.seen.enter(&value, now);
             }
             fresh
         });

@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use libp2p::PeerId;
 use libp2p::gossipsub::{Message, MessageAcceptance, MessageId};
 use protocol::digest::{Digest, sha256};
-use protocol::envelope::EnvelopeHeader;
+use protocol::envelope::{EnvelopeHeader, Kind};
 use protocol::limits::ENVELOPE_HEADER_BYTES;
 use protocol::units::{Height, Round};
 
 use super::Engine;
+use super::verdicts::Verdicts;
 use crate::bundle;
 use crate::event::{ConsensusEvent, EvidenceEvent, TxEvent};
 use crate::gossip::PAYLOAD_BYTES_MAX;
@@ -21,12 +22,21 @@ use crate::ladder::Offence;
 use crate::lanes::Sent;
 use crate::metrics::INBOUND;
 use crate::ports::Admission;
-use crate::slots::{SlotState, has_slot};
+use crate::seen::Seen;
+use crate::slots::{SlotState, Slots, has_slot};
 use crate::topic::Topic;
 use crate::verify::{Delivery, Done, Job, Outcome, Source, topic_of};
 
 /// Rounds remembered for a pull; the lowest are forgotten first, they matter least.
 const DIRTY_MAX: usize = 64;
+
+/// What was said already, and what is being judged.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    slots: Slots,
+    pub(super) seen: Seen,
+    verdicts: Verdicts,
+}
 
 /// Why a message goes no further, with what is said of it.
 struct Stop {
@@ -70,7 +80,8 @@ impl Engine {
             Topic::Cons | Topic::Evid | Topic::Duty => Ok(vec![bytes]),
         };
         // What does not open is judged as one part.
-        self.verdicts
+        self.heard
+            .verdicts
             .expect(&id, parts.as_ref().map_or(1, Vec::len));
         let source = Source::Gossip(id);
         let Ok(parts) = parts else {
@@ -87,7 +98,7 @@ impl Engine {
     fn judged(&mut self, topic: Topic, peer: PeerId, source: &Source, stop: Stop) {
         self.metrics.message(topic, INBOUND, stop.outcome, 1);
         if let Source::Gossip(id) = source
-            && let Some(verdict) = self.verdicts.judged(id, stop.acceptance)
+            && let Some(verdict) = self.heard.verdicts.judged(id, stop.acceptance)
         {
             self.report(id, &peer, verdict);
         }
@@ -150,11 +161,8 @@ impl Engine {
             return Err(self.over_quota(&header));
         }
         let value = signed_value(&header, &bytes).ok_or_else(malformed)?;
-        if topic == Topic::Tx && self.seen.contains(&value) {
-            return Err(Stop::ignore("duplicate"));
-        }
         let pulled = matches!(source, Source::Pull);
-        match self.slots.look(&header, value) {
+        match self.look(&header, value) {
             SlotState::Open => {}
             // Pulled again: whoever verified it first may have had no room for it.
             SlotState::Known if pulled => {}
@@ -176,6 +184,14 @@ impl Engine {
             self.mark_dirty(&job.header);
             Stop::ignore("overflow")
         })
+    }
+
+    /// Whether a value is news: by its slot, or as a user's transaction.
+    fn look(&self, header: &EnvelopeHeader, value: Digest) -> SlotState {
+        match header.kind {
+            Kind::Tx if self.heard.seen.contains(&value) => SlotState::Known,
+            _ => self.heard.slots.look(header, value),
+        }
     }
 
     /// The relayer does not pay for it.
@@ -220,14 +236,11 @@ impl Engine {
 
     fn on_verified(&mut self, job: &Job, delivery: Delivery) -> Stop {
         let pulled = matches!(job.source, Source::Pull);
-        let known = self.slots.look(&job.header, job.value);
+        let known = self.look(&job.header, job.value);
         match known {
             SlotState::Full => return Stop::ignore("ignored"),
             SlotState::Known if !pulled => return Stop::ignore("duplicate"),
             SlotState::Known | SlotState::Open => {}
-        }
-        if job.topic == Topic::Tx && self.seen.contains(&job.value) {
-            return Stop::ignore("duplicate");
         }
         if !self.charge_signer(job, known) {
             return self.over_quota(&job.header);
@@ -238,9 +251,9 @@ impl Engine {
         }
         if job.topic == Topic::Tx {
             let now = self.now();
-            self.seen.enter(&job.value, now);
+            self.heard.seen.enter(&job.value, now);
         }
-        let before = self.slots.enter(&job.header, job.value);
+        let before = self.heard.slots.enter(&job.header, job.value);
         if pulled && before == SlotState::Open {
             self.metrics.pull_repairs.inc();
         }

@@ -54,7 +54,7 @@ impl Engine {
             self.drain_outbox(topic);
         }
         self.drain_bundles();
-        self.seen.age(now);
+        self.heard.seen.age(now);
         self.pull_dirty();
         self.dial_due(now);
         if passed(&mut self.last.second, SECOND, now) {
