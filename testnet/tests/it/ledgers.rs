@@ -102,4 +102,6 @@ fn ledger_seeds_that_once_failed() {
     }
     // The end came between a proof and the look that would have waited for its punishment.
     holds_for(5, 7_000_134, 4, Profile::Mixed);
+    // An operator promised more stake than it had, and waited for the money for ever.
+    holds_for(5, 7_101_651, 4, Profile::Mixed);
 }

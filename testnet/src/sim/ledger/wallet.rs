@@ -19,6 +19,7 @@ const WAITING_MAX: usize = 16;
 struct Sent {
     nonce: u64,
     valid_until: Height,
+    cost: Amount,
     bytes: Arc<[u8]>,
 }
 
@@ -84,17 +85,24 @@ impl Wallet {
         self.sent.last().map_or(next, |sent| sent.nonce + 1)
     }
 
-    /// Signs what is asked for, paying `extra` above the least fee; nothing if too much waits.
+    /// Signs what is asked for, paying `extra` above the least fee; nothing if too much waits, or if it
+    /// could not be paid after what waits.
     pub(super) fn sign(&mut self, state: &State, extra: Amount, body: TxBody) -> Option<Arc<[u8]>> {
         let nonce = self.next_nonce(state);
-        if self.sent.len() >= WAITING_MAX {
+        let tx = self.tx(state, nonce, extra, body);
+        let cost = cost(&tx);
+        let balance = state.account(&self.address).balance;
+        let promised = self.sent.iter().map(|sent| sent.cost);
+        let left = promised.fold(balance, Amount::saturating_sub);
+        if self.sent.len() >= WAITING_MAX || left < cost {
             return None;
         }
-        let bytes = self.sign_at(state, nonce, extra, body);
+        let bytes = self.seal(tx, state);
         let valid_until = state.height().plus(VALID_BLOCKS);
         self.sent.push(Sent {
             nonce,
             valid_until,
+            cost,
             bytes: bytes.clone(),
         });
         Some(bytes)
@@ -108,6 +116,10 @@ impl Wallet {
         extra: Amount,
         body: TxBody,
     ) -> Arc<[u8]> {
+        self.seal(self.tx(state, nonce, extra, body), state)
+    }
+
+    fn tx(&self, state: &State, nonce: u64, extra: Amount, body: TxBody) -> Tx {
         let mut tx = Tx {
             version: TX_VERSION,
             key_kind: KeyKind::Wallet,
@@ -123,9 +135,12 @@ impl Wallet {
         tx.fee = Signed { message, signature }
             .fee_min()
             .saturating_add(extra);
-        Signed::sign(tx, &self.key, &state.chain_id())
-            .to_bytes()
-            .into()
+        tx
+    }
+
+    fn seal(&self, tx: Tx, state: &State) -> Arc<[u8]> {
+        let signed = Signed::sign(tx, &self.key, &state.chain_id());
+        signed.to_bytes().into()
     }
 
     /// What still waits for a block, oldest first.
@@ -133,4 +148,15 @@ impl Wallet {
         self.settle(state);
         self.sent.iter().map(|sent| sent.bytes.clone()).collect()
     }
+}
+
+/// What its signer must have.
+fn cost(tx: &Tx) -> Amount {
+    let spent = match &tx.body {
+        TxBody::Transfer(transfer) => transfer.amount,
+        TxBody::Bond(bond) => bond.amount,
+        TxBody::SubmitJob(job) if job.sponsor.is_none() => job.spec.max_price,
+        _ => Amount::ZERO,
+    };
+    tx.fee.saturating_add(spent)
 }
