@@ -25,8 +25,9 @@ use crate::sys;
 use crate::tier::{Degradation, Tier};
 use crate::wire::{self, Reply, Request, Setup, Shape, WireError};
 
-/// A launcher that cannot say "ready" in this time is broken.
-const READY_WAIT: Duration = Duration::from_secs(10);
+/// A launcher that cannot say "ready" in this time is broken. One that has ended is noticed at once, so
+/// this is for one that hangs; two hundred that start together on half a core take 20 seconds.
+const READY_WAIT: Duration = Duration::from_secs(60);
 /// A launcher told to go is killed after this time.
 const END_WAIT: Duration = Duration::from_secs(1);
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
