@@ -72,7 +72,10 @@ mod tests {
     use super::*;
 
     fn envelopes(count: usize, length: usize) -> Vec<Vec<u8>> {
-        (0..count).map(|index| vec![index as u8; length]).collect()
+        (0..=u8::MAX)
+            .take(count)
+            .map(|byte| vec![byte; length])
+            .collect()
     }
 
     #[test]

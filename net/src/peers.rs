@@ -194,6 +194,12 @@ impl Peers {
         greeted.into_iter().map(|(id, _)| *id).collect()
     }
 
+    /// Whether anybody greeted listens to a topic.
+    pub(crate) fn listen_to(&self, topic: Topic) -> bool {
+        let listens = |peer: &Peer| peer.greeted.is_some() && peer.topics.contains(&topic);
+        self.0.values().any(listens)
+    }
+
     /// Greeted peers that speak for validators.
     pub(crate) fn validators(&self) -> HashSet<PeerId> {
         let speaking = self.0.iter().filter(|(_, peer)| peer.validator().is_some());

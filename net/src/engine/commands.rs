@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use libp2p::PeerId;
 use libp2p::gossipsub::PublishError;
 use libp2p::swarm::dial_opts::DialOpts;
+use protocol::digest::Digest;
 use protocol::envelope::EnvelopeHeader;
 use protocol::units::{Height, Round};
 
@@ -27,7 +28,9 @@ impl Engine {
         match command {
             High::Publish { topic, bytes } => self.publish(topic, bytes),
             #[cfg(feature = "hostile")]
-            High::PublishRaw { topic, bytes } => self.publish_now(topic, bytes),
+            High::PublishRaw { topic, bytes } => {
+                self.publish_now(topic, bytes);
+            }
             High::Offer { height, round } => self.offer(height, round),
             High::Admit(members) => {
                 self.members = members
@@ -74,7 +77,8 @@ impl Engine {
     fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
         let outbox = &mut self.outboxes[topic.index()];
         if topic == Topic::Cons {
-            return self.publish_now(topic, bytes);
+            self.publish_now(topic, bytes);
+            return;
         }
         if outbox.waiting.len() >= OUTBOX_MAX {
             return self.metrics.message(topic, OUTBOUND, "send_failed", 1);
@@ -88,9 +92,10 @@ impl Engine {
     }
 
     /// Publishes the transactions that the pace allows now, as few messages as hold them. The first
-    /// goes at once; those that follow soon wait for each other.
+    /// goes at once; those that follow soon wait for each other. All wait while nobody listens, as
+    /// right after a start: a client was told that they are taken.
     pub(super) fn drain_bundles(&mut self) {
-        loop {
+        while self.peers.listen_to(Topic::Tx) {
             let outbox = &mut self.outboxes[Topic::Tx.index()];
             let fitting = bundle::fitting(outbox.waiting.iter());
             let allowed = outbox.waiting.iter().take(fitting);
@@ -107,24 +112,27 @@ impl Engine {
     }
 
     /// What a node has published it knows when it comes back in somebody else's bundle.
-    fn publish_bundle(&mut self, mut envelopes: Vec<Vec<u8>>) {
-        let before = envelopes.len();
-        let now = self.now();
-        envelopes.retain(|envelope| {
-            let value = EnvelopeHeader::parse(envelope)
-                .ok()
-                .and_then(|header| signed_value(&header, envelope));
-            let fresh = value.is_none_or(|value| !self.heard.seen.contains(&value));
-            if let Some(value) = value.filter(|_| fresh) {
-                self.heard.seen.enter(&value, now);
-            }
-            fresh
-        });
-        let known = u32::try_from(before - envelopes.len()).unwrap_or(u32::MAX);
+    fn publish_bundle(&mut self, envelopes: Vec<Vec<u8>>) {
+        let (before, now) = (envelopes.len(), self.now());
+        let value = |envelope: &Vec<u8>| {
+            let header = EnvelopeHeader::parse(envelope).ok()?;
+            signed_value(&header, envelope)
+        };
+        let seen = &mut self.heard.seen;
+        let fresh = envelopes
+            .into_iter()
+            .map(|envelope| (value(&envelope), envelope))
+            .filter(|(value, _)| value.is_none_or(|value| !seen.contains(&value)));
+        let (values, fresh): (Vec<Option<Digest>>, Vec<Vec<u8>>) = fresh.unzip();
+        let known = u32::try_from(before - fresh.len()).unwrap_or(u32::MAX);
         self.metrics
             .message(Topic::Tx, OUTBOUND, "duplicate", known);
-        if !envelopes.is_empty() {
-            self.publish_now(Topic::Tx, bundle::seal(&envelopes));
+        if !fresh.is_empty() && self.publish_now(Topic::Tx, bundle::seal(&fresh)) {
+            let seen = &mut self.heard.seen;
+            values
+                .iter()
+                .flatten()
+                .for_each(|value| seen.enter(value, now));
         }
     }
 
@@ -144,7 +152,8 @@ impl Engine {
         }
     }
 
-    fn publish_now(&mut self, topic: Topic, bytes: Vec<u8>) {
+    /// Whether it went out.
+    fn publish_now(&mut self, topic: Topic, bytes: Vec<u8>) -> bool {
         let length = bytes.len() as u64;
         let parts = match topic {
             Topic::Tx => bundle::claimed(&bytes),
@@ -152,6 +161,7 @@ impl Engine {
         };
         let hash = self.topics.hash(topic).clone();
         let published = self.swarm.behaviour_mut().tap.gossip.publish(hash, bytes);
+        let sent = published.is_ok();
         let outcome = match published {
             Ok(_) => {
                 self.metrics
@@ -167,6 +177,7 @@ impl Engine {
             }
         };
         self.metrics.message(topic, OUTBOUND, outcome, parts);
+        sent
     }
 
     /// Offers a round to all validator peers, or to everybody if there are none.

@@ -116,6 +116,20 @@ fn transactions_travel_together_and_arrive_one_by_one() {
     }
 }
 
+/// What is told to a node that hears nobody is not lost: it goes out when somebody listens.
+#[test]
+fn transactions_wait_for_somebody_who_listens() {
+    let host = Node::start(config(1, Carrier::Quic));
+    for seed in 100..110 {
+        host.handle.publish(Topic::Tx, transfer(seed, 0)).unwrap();
+    }
+    let mut late = config(2, Carrier::Quic);
+    late.static_peers = vec![host.address()];
+    let mut late = Node::start(late);
+    let got: BTreeSet<(u8, u64)> = (100..110).map(|_| heard(&mut late)).collect();
+    assert_eq!(got, (100..110).map(|seed| (seed, 0)).collect());
+}
+
 /// Whoever forwards a message has verified all of it: one forged part ends the message there, and its
 /// sender pays.
 #[test]
