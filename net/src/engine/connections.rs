@@ -14,8 +14,10 @@ use crate::peers::{Connection, Direction, transport_name};
 use crate::service::Service;
 use crate::tap::TapEvent;
 
-/// Connections this close in time were dialled at once.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// Connections this close in time were dialled at once: nobody begins to dial whom it is connected to,
+/// so they are no further apart than a handshake is long. Who is back sooner than that stays deaf until
+/// the silence is noticed.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
