@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use protocol::digest::Digest;
 
-/// As long as gossip knows a message again.
+/// A value is known for one of these at least and two at most; gossip knows a message for two.
 const AGE: Duration = Duration::from_secs(60);
 /// Entries of one generation; more make it older early.
 const GENERATION_MAX: usize = 65_536;

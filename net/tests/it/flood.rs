@@ -2,41 +2,11 @@
 //! Method: a node whose own pace is lifted publishes well-formed transactions as fast as it can.
 
 use net::{CommandError, Config, Limits, Topic};
-use protocol::codec::encode;
-use protocol::envelope::{Kind, seal_tx};
-use protocol::signed::Signed;
 
-use protocol::tx::{KeyKind, TX_VERSION, Transfer, Tx, TxBody};
-use protocol::units::{Amount, Height};
+use protocol::units::Height;
 
-use crate::support::{Carrier, Node, chain, cluster, config, consensus_key, stranger, vote};
-
-/// A transfer signed by a wallet, as an envelope.
-fn transfer(nonce: u64) -> Vec<u8> {
-    let key = consensus_key(77);
-    let message = Tx {
-        version: TX_VERSION,
-        key_kind: KeyKind::Wallet,
-        signer: key.public(),
-        nonce,
-        fee: Amount(1_000),
-        valid_until: Height(100),
-        anchor: None,
-        body: TxBody::Transfer(Transfer {
-            to: key.public().address(),
-            amount: Amount(1),
-        }),
-    };
-    let tx = Signed::sign(message, &key, &chain());
-    let (message, signature) = (&tx.message, &tx.signature);
-    seal_tx(
-        Kind::Tx,
-        &encode(message),
-        message.signer,
-        message.valid_until,
-        signature,
-    )
-}
+use crate::support::{Carrier, Node, cluster, config, stranger, vote};
+use crate::transfers::transfer;
 
 /// Lifts the pace that an honest node holds itself to.
 fn unpaced(mut config: Config) -> Config {
@@ -53,7 +23,7 @@ fn flood(flooder: &Node, mut until: impl FnMut() -> bool) {
         if nonce % 64 == 0 && until() {
             return;
         }
-        let bytes = transfer(nonce);
+        let bytes = transfer(77, nonce);
         while flooder.handle.publish(Topic::Tx, bytes.clone()) == Err(CommandError::Stuck) {
             std::thread::yield_now();
         }

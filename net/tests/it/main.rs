@@ -19,4 +19,5 @@ mod relay;
 mod restarts;
 mod silence;
 mod support;
+mod transfers;
 mod votes;
