@@ -45,6 +45,7 @@ use crate::handle::{High, Low, View};
 use crate::ladder::Ladder;
 use crate::lanes::LaneSenders;
 use crate::limits::Rate;
+use crate::messages::Life;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::proof::Proof;
@@ -87,6 +88,7 @@ struct Outbox {
 /// Everything the loop owns.
 pub(crate) struct Engine {
     config: Config,
+    life: Life,
     ports: Ports,
     metrics: Metrics,
     swarm: Swarm<Behaviour>,
@@ -160,6 +162,7 @@ impl Engine {
         });
         let uplink = config.uplink_bytes_per_second / 5 * 3;
         let mut engine = Self {
+            life: Life::begin(),
             uplink: Buckets::new(Rate::per_second(uplink, uplink.max(1 << 20)), &clock),
             asking: Buckets::new(limits.blob.requests.sending(), &clock),
             book: Book::new(&config.static_peers, known),

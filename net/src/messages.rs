@@ -1,5 +1,7 @@
 //! What is asked and answered over request-response, and its bytes.
 
+use std::hash::{BuildHasher, RandomState};
+
 use protocol::digest::{BlockId, ChainId, Digest};
 use protocol::envelope::Kind;
 use protocol::units::{Height, Round};
@@ -10,7 +12,7 @@ use crate::service::Service;
 use crate::wire::{Reader, WireError, put_blob, put_count};
 
 /// Version of `hello` and of all protocols behind it.
-const HELLO_VERSION: u16 = 1;
+const HELLO_VERSION: u16 = 2;
 const AGENT_BYTES_MAX: usize = 64;
 /// Votes that one `voteset` request may bring along.
 pub(crate) const OFFERED_MAX: usize = 32;
@@ -21,7 +23,8 @@ pub const SYNC_BLOCKS_MAX: usize = 64;
 /// Bytes in one blob chunk.
 pub const CHUNK_BYTES: usize = 256 << 10;
 
-const _: () = assert!(2 + 32 + 1 + 8 + 32 + 1 + AGENT_BYTES_MAX + 1 + PROOF_BYTES_MAX <= 1 << 10);
+const _: () =
+    assert!(2 + 32 + 8 + 1 + 8 + 32 + 1 + AGENT_BYTES_MAX + 1 + PROOF_BYTES_MAX <= 1 << 10);
 const _: () = assert!(12 + 2 + HAVE_MAX * 34 + 2 + 4 <= Service::Voteset.request_bytes_max());
 const _: () = assert!(1 + 8 + 4 + CHUNK_BYTES <= Service::Blob.response_bytes_max());
 
@@ -44,10 +47,22 @@ impl Default for Tip {
     }
 }
 
+/// Drawn anew at each start: tells a peer that has restarted from one that dialled twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life(pub(crate) u64);
+
+impl Life {
+    /// Differs from all before it; nothing secret hangs on it.
+    pub(crate) fn begin() -> Self {
+        Self(RandomState::new().hash_one(()))
+    }
+}
+
 /// First message both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) chain: ChainId,
+    pub(crate) life: Life,
     pub(crate) role: Role,
     pub(crate) tip: Tip,
     pub(crate) agent: String,
@@ -60,6 +75,7 @@ impl Hello {
         let agent = &agent[..agent.len().min(AGENT_BYTES_MAX)];
         let mut out = HELLO_VERSION.to_be_bytes().to_vec();
         out.extend_from_slice(self.chain.as_ref());
+        out.extend_from_slice(&self.life.0.to_be_bytes());
         out.push(self.role.code());
         put_tip(&mut out, &self.tip);
         out.push(u8::try_from(agent.len()).unwrap_or(u8::MAX));
@@ -80,6 +96,7 @@ impl Hello {
             return Err(WireError::Value("hello version"));
         }
         let chain = ChainId(reader.digest()?);
+        let life = Life(reader.u64()?);
         let role = Role::from_code(reader.u8()?).ok_or(WireError::Value("role"))?;
         let tip = get_tip(&mut reader)?;
         let length = usize::from(reader.u8()?);
@@ -97,6 +114,7 @@ impl Hello {
         reader.end()?;
         Ok(Self {
             chain,
+            life,
             role,
             tip,
             agent,

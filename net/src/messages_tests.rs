@@ -20,6 +20,7 @@ fn proof() -> Proof {
 fn hello() -> Hello {
     Hello {
         chain: ChainId(Digest([1; 32])),
+        life: Life(9),
         role: Role::Validator,
         tip: Tip {
             height: Height(7),
@@ -54,7 +55,7 @@ fn hello_refusals() {
         Err(WireError::Value("agent"))
     );
     assert_eq!(
-        Hello::decode(&[0, 2]),
+        Hello::decode(&[0, 1]),
         Err(WireError::Value("hello version"))
     );
     let long = Hello {

@@ -9,7 +9,7 @@ use libp2p::{Multiaddr, PeerId};
 use protocol::digest::ValidatorId;
 use protocol::keys::PublicKey;
 
-use crate::messages::Tip;
+use crate::messages::{Life, Tip};
 use crate::proof::Proof;
 use crate::role::Role;
 use crate::tap::Standing;
@@ -73,6 +73,7 @@ pub(crate) struct Connection {
 /// What `hello` told.
 #[derive(Clone, Debug)]
 pub(crate) struct Greeted {
+    pub(crate) life: Life,
     pub(crate) claimed: Role,
     pub(crate) agent: String,
     pub(crate) tip: Tip,

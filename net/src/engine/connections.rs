@@ -15,8 +15,8 @@ use crate::service::Service;
 use crate::tap::TapEvent;
 
 /// Connections this close in time were dialled at once: nobody begins to dial whom it is connected to,
-/// so they are no further apart than a handshake is long. Who is back sooner than that stays deaf until
-/// the silence is noticed.
+/// so they are no further apart than a handshake is long. Who is back sooner than that is told from
+/// its first life by `hello`.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Engine {

@@ -12,7 +12,7 @@ use crate::event::ConsensusEvent;
 use crate::gossip::application_score;
 use crate::ladder::Offence;
 use crate::lanes::Sent;
-use crate::messages::{Hello, Tip};
+use crate::messages::{Hello, Life, Tip};
 use crate::peers::{Direction, Greeted, connection_name};
 use crate::proof::Proof;
 use crate::role::Role;
@@ -24,6 +24,7 @@ impl Engine {
     pub(super) fn own_hello(&self) -> Hello {
         Hello {
             chain: self.config.chain,
+            life: self.life,
             role: self.config.role,
             tip: self.ports.chain.tip(),
             agent: self.config.agent.clone(),
@@ -47,11 +48,17 @@ impl Engine {
             self.punish(peer, Offence::ForeignProof, 1);
             return;
         }
+        if self.has_restarted(peer, hello.life) {
+            tracing::info!(event = "peer_came_back", %peer);
+            self.disconnect(&peer);
+            return;
+        }
         let validator = hello
             .proof
             .as_ref()
             .and_then(|proof| self.proven(peer, proof));
         let greeted = Greeted {
+            life: hello.life,
             claimed: hello.role,
             agent: hello.agent,
             tip: hello.tip,
@@ -84,6 +91,13 @@ impl Engine {
             self.dial_speakers();
             self.refresh_view();
         }
+    }
+
+    /// Whether an earlier life of the peer was greeted over connections that it has forgotten since.
+    /// Gossip has told its subscriptions on the first of them only and would not tell them again.
+    fn has_restarted(&self, peer: PeerId, life: Life) -> bool {
+        let before = self.peers.get(&peer).and_then(|peer| peer.greeted.as_ref());
+        before.is_some_and(|before| before.life != life)
     }
 
     /// Validators stay connected to all validators whose address they know.

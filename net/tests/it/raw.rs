@@ -110,8 +110,9 @@ pub(crate) fn frame(bytes: &[u8]) -> Vec<u8> {
 
 /// A `hello` of a client at height zero, by the layout of the design.
 pub(crate) fn hello() -> Vec<u8> {
-    let mut out = vec![0, 1];
+    let mut out = vec![0, 2];
     out.extend_from_slice(chain().as_ref());
+    out.extend_from_slice(&[7; 8]);
     out.push(3);
     out.extend_from_slice(&[0; 40]);
     out.extend_from_slice(&[3]);

@@ -61,9 +61,8 @@ fn a_peer_that_restarts_within_seconds_stays_deaf() {
     assert_eq!(second.next_vote().height.0, 8);
 }
 
-/// Who was dialled and is back two seconds later, by a dial of its own, was not dialled at once.
-#[test]
-fn a_peer_that_was_dialled_comes_back_by_itself() {
+/// The host dials a guest, which dies after so many seconds and dials the host in its second life.
+fn dialled_and_back_after(seconds: u64) {
     let relay = Relay::new();
     let mut guest = patient(config(2, Carrier::Quic));
     let first = Node::start(guest.clone());
@@ -74,8 +73,8 @@ fn a_peer_that_was_dialled_comes_back_by_itself() {
     let mut host = patient(config(1, Carrier::Quic));
     host.static_peers = vec![through.with_p2p(first.handle.peer_id()).unwrap()];
     let host = Node::start(host);
-    host.wait("greeted two seconds ago", |view| {
-        let old = |row: &net::PeerRow| row.topics == 4 && row.connected_seconds >= 2;
+    host.wait("greeted", |view| {
+        let old = |row: &net::PeerRow| row.topics == 4 && row.connected_seconds >= seconds;
         view.peers.iter().any(old)
     });
     drop(relay);
@@ -88,6 +87,18 @@ fn a_peer_that_was_dialled_comes_back_by_itself() {
         "the host's subscriptions",
         |view| view.peers.iter().any(|row| row.topics == 4),
     );
+}
+
+/// Who was dialled and is back two seconds later, by a dial of its own, was not dialled at once.
+#[test]
+fn a_peer_that_was_dialled_comes_back_by_itself() {
+    dialled_and_back_after(2);
+}
+
+/// One connection each way within the second in which both sides may have dialled at once.
+#[test]
+fn a_peer_that_was_just_dialled_comes_back_by_itself() {
+    dialled_and_back_after(0);
 }
 
 #[test]
