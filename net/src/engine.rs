@@ -39,12 +39,13 @@ use crate::bans::{Ban, BanTable};
 use crate::behaviour::Behaviour;
 use crate::book::{Book, KnownPeer};
 use crate::buckets::Buckets;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::Lanes;
 use crate::handle::{High, Low, View};
 use crate::ladder::Ladder;
 use crate::lanes::LaneSenders;
-use crate::limits::Rate;
+use crate::limits::{Rate, ServiceLimits};
 use crate::messages::Life;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
@@ -76,6 +77,15 @@ pub(crate) struct Channels {
 struct ServiceBuckets {
     requests: Buckets<PeerId>,
     egress: Buckets<PeerId>,
+}
+
+impl ServiceBuckets {
+    fn new(limits: &ServiceLimits, clock: &Clock) -> Self {
+        Self {
+            requests: Buckets::new(limits.requests, clock),
+            egress: Buckets::new(limits.response_bytes, clock),
+        }
+    }
 }
 
 /// What we hold ourselves to when publishing.
@@ -151,10 +161,8 @@ impl Engine {
         let limits = &config.limits;
         let signers =
             Topic::ALL.map(|topic| SignerBuckets::new(limits.topic(topic).signer_messages, &clock));
-        let services = Service::ALL.map(|service| ServiceBuckets {
-            requests: Buckets::new(limits.service(service).requests, &clock),
-            egress: Buckets::new(limits.service(service).response_bytes, &clock),
-        });
+        let services =
+            Service::ALL.map(|service| ServiceBuckets::new(limits.service(service), &clock));
         let outboxes = Topic::ALL.map(|topic| Outbox {
             messages: Buckets::new(limits.topic(topic).relayer_messages.sending(), &clock),
             bytes: Buckets::new(limits.topic(topic).relayer_bytes.sending(), &clock),

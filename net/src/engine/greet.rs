@@ -34,23 +34,7 @@ impl Engine {
 
     /// A peer has introduced itself, for the first time or with a new proof.
     pub(super) fn greet(&mut self, peer: PeerId, hello: Hello) {
-        if !self.peers.is_connected(&peer) {
-            return;
-        }
-        if hello.chain != self.config.chain {
-            self.wrong_chain(peer);
-            return;
-        }
-        if let Some(proof) = &hello.proof
-            && let Err(error) = proof.check_peer(peer)
-        {
-            tracing::warn!(event = "foreign_proof", %peer, %error);
-            self.punish(peer, Offence::ForeignProof, 1);
-            return;
-        }
-        if self.has_restarted(peer, hello.life) {
-            tracing::info!(event = "peer_came_back", %peer);
-            self.disconnect(&peer);
+        if !self.peers.is_connected(&peer) || !self.accepts(peer, &hello) {
             return;
         }
         let validator = hello
@@ -91,6 +75,27 @@ impl Engine {
             self.dial_speakers();
             self.refresh_view();
         }
+    }
+
+    /// Whether this `hello` may make its sender a peer. If not, the connection has been dealt with.
+    fn accepts(&mut self, peer: PeerId, hello: &Hello) -> bool {
+        if hello.chain != self.config.chain {
+            self.wrong_chain(peer);
+            return false;
+        }
+        if let Some(proof) = &hello.proof
+            && let Err(error) = proof.check_peer(peer)
+        {
+            tracing::warn!(event = "foreign_proof", %peer, %error);
+            self.punish(peer, Offence::ForeignProof, 1);
+            return false;
+        }
+        if self.has_restarted(peer, hello.life) {
+            tracing::info!(event = "peer_came_back", %peer);
+            self.disconnect(&peer);
+            return false;
+        }
+        true
     }
 
     /// Whether an earlier life of the peer was greeted over connections that it has forgotten since.
