@@ -2,6 +2,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod effects;
+mod seat;
 pub mod workflow;
 
 pub use crate::engine;

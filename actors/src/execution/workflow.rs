@@ -30,9 +30,10 @@ use protocol::digest::{ChainId, Digest, JobId, ValidatorId};
 use protocol::events::Event;
 use protocol::job::{CommitPreimage, DeclineReason, JobSpec, SeatRef};
 use protocol::limits::INLINE_OUTPUT_BYTES_MAX;
-use protocol::tx::{CommitResult, Decline, TxBody};
+use protocol::tx::TxBody;
 use protocol::units::Height;
 
+use super::seat::{Seat, Stage};
 use crate::seat::SeatResult;
 
 /// A run that is not over so many blocks before its commit deadline is cancelled, so that its
@@ -127,31 +128,6 @@ pub enum Intent {
     Again(Order),
     /// The height is dealt with.
     Note(Height),
-}
-
-/// One seat's way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Stage {
-    Running,
-    /// The commit is on its way to the disk.
-    Marking,
-    /// The commit is on its way to the chain.
-    Committing,
-    /// The chain holds the commit.
-    Sealed,
-    Declining(DeclineReason),
-    /// The chain holds the commit and the run failed: a later one may not.
-    Failed,
-}
-
-#[derive(Clone, Debug)]
-struct Seat {
-    order: Order,
-    stage: Stage,
-    opened: Option<CommitPreimage>,
-    result: Option<SeatResult>,
-    /// The output goes to the disk, and is not known to be there.
-    unstored: bool,
 }
 
 /// See the module. Derivable: a restart gets its seats from jobs again.
@@ -422,83 +398,5 @@ impl Execution {
             return intents;
         }
         seat.say(height)
-    }
-}
-
-impl Seat {
-    /// The run gave this commit: is it new, ours on the chain, or not what the chain holds?
-    fn found(&mut self, commit: Digest, height: Height) -> Vec<Intent> {
-        match self.order.committed {
-            None => {
-                self.stage = Stage::Marking;
-                self.say(height)
-            }
-            Some(held) if held == commit => {
-                self.stage = Stage::Sealed;
-                self.say(height)
-            }
-            // Not reproducible here: a reveal would not open the commit. The reveal is withheld.
-            Some(_) => {
-                self.opened = None;
-                self.unstored = false;
-                self.stage = Stage::Sealed;
-                Vec::new()
-            }
-        }
-    }
-
-    /// What this seat has to store and to say now, if anything.
-    fn say(&self, height: Height) -> Vec<Intent> {
-        let mut intents = self.store();
-        intents.extend(self.speak(height));
-        intents
-    }
-
-    /// Again at each height: a full queue takes nothing, a failed write may succeed the next time,
-    /// and the same blob twice is one.
-    fn store(&self) -> Vec<Intent> {
-        match &self.result {
-            Some(result) if self.unstored => vec![Intent::PutBlob {
-                seat: self.order.seat,
-                bytes: result.output.clone(),
-            }],
-            _ => Vec::new(),
-        }
-    }
-
-    /// A reveal waits for its output to be stored, but not past its window: the other seats have the
-    /// output too, and silence would be a fault of this one.
-    fn holds_reveal(&self, height: Height, closes: Height) -> bool {
-        self.unstored && height.plus(CANCEL_BLOCKS) < closes
-    }
-
-    fn speak(&self, height: Height) -> Vec<Intent> {
-        let seat = self.order.seat;
-        let closes = self.order.commit_closes;
-        let (body, valid_until) = match (&self.stage, &self.opened, self.order.reveal_closes) {
-            (Stage::Declining(reason), ..) => {
-                let reason = *reason;
-                (TxBody::Decline(Decline { seat, reason }), closes)
-            }
-            // Again at each height: a full journal takes nothing, and the same mark twice is one.
-            (Stage::Marking, Some(opened), _) => {
-                let commit = opened.hash();
-                return vec![Intent::Mark { seat, commit }];
-            }
-            (Stage::Committing, Some(opened), _) => {
-                let commit = opened.hash();
-                (TxBody::CommitResult(CommitResult { seat, commit }), closes)
-            }
-            (Stage::Sealed, Some(opened), Some(valid_until))
-                if !self.holds_reveal(height, valid_until) =>
-            {
-                let Some(result) = &self.result else {
-                    return Vec::new();
-                };
-                (TxBody::RevealResult(result.reveal(opened)), valid_until)
-            }
-            _ => return Vec::new(),
-        };
-        vec![Intent::Submit { body, valid_until }]
     }
 }
