@@ -16,6 +16,7 @@ use crate::constants::check_constant_sizes;
 use crate::operators::growth_of;
 use crate::proto::{Refused, dtype_of, graph_of, inputs_of, outputs_of, volume_of};
 use crate::report::Refusal;
+use crate::rework::count_nodes;
 
 /// Operator sets tract is tested with.
 const OPSETS: std::ops::RangeInclusive<i64> = 9..=18;
@@ -38,20 +39,7 @@ fn element_type(why: impl Into<String>) -> Refused {
     Refused::new(Refusal::UnsupportedType, why)
 }
 
-/// How many nodes a model has, nested graphs included.
-pub(crate) fn count_nodes(model: &ModelProto) -> u64 {
-    fn of(graph: &GraphProto) -> u64 {
-        let nested = graph
-            .node
-            .iter()
-            .flat_map(|node| &node.attribute)
-            .flat_map(nested_graphs);
-        graph.node.len() as u64 + nested.map(of).sum::<u64>()
-    }
-    model.graph.as_ref().map_or(0, of)
-}
-
-fn nested_graphs(attribute: &AttributeProto) -> impl Iterator<Item = &GraphProto> {
+pub(crate) fn nested_graphs(attribute: &AttributeProto) -> impl Iterator<Item = &GraphProto> {
     attribute.g.iter().chain(&attribute.graphs)
 }
 

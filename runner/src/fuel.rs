@@ -15,9 +15,6 @@ use crate::report::Refusal;
 
 /// Reading, decoding and copying a byte of the file.
 const FUEL_PER_FILE_BYTE: u64 = 20;
-/// Building, analysing and optimising a node.
-const FUEL_PER_NODE: u64 = 500_000;
-
 /// Sizes are symbolic expressions on the heap, slower than numbers by this factor.
 const SYMBOLIC: u64 = 16;
 /// Starting a node of a loop's body once more.
@@ -29,11 +26,9 @@ const FUEL_PER_GROUP: u64 = 50_000;
 /// A product of other than two operands is evaluated point by point, without kernels.
 const FUEL_PER_POINT: u64 = 256;
 
-/// What reading a model costs before any of it runs.
-pub(crate) fn parse_fuel(file_bytes: u64, nodes: u64) -> u64 {
-    FUEL_PER_FILE_BYTE
-        .saturating_mul(file_bytes)
-        .saturating_add(FUEL_PER_NODE.saturating_mul(nodes))
+/// What reading a file costs, whatever it holds.
+pub(crate) const fn file_fuel(file_bytes: u64) -> u64 {
+    FUEL_PER_FILE_BYTE.saturating_mul(file_bytes)
 }
 
 /// How a typed operator is charged, by the name it reports.

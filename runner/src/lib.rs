@@ -39,6 +39,7 @@ mod prepared;
 mod proto;
 pub mod report;
 pub mod request;
+mod rework;
 mod run;
 mod tensor;
 

@@ -10,13 +10,14 @@ use protocol::result::{Dtype, blob_bytes, encode_blob};
 use protocol::units::Fuel;
 use tract_onnx::prelude::*;
 
-use crate::check::{TENSOR_BYTES_MAX, check, count_nodes};
+use crate::check::{TENSOR_BYTES_MAX, check};
 use crate::exact::make_exact;
-use crate::fuel::{parse_fuel, work_of};
+use crate::fuel::{file_fuel, work_of};
 use crate::graph::{Typed, build, check_inputs};
 use crate::proto::{Port, Refused, decode, graph_of, outputs_of};
 use crate::report::{MODEL_TRAP_CODE, Refusal, Report, Verdict};
 use crate::request::Request;
+use crate::rework::rework_fuel;
 use crate::tensor;
 
 /// Why a run ends without an answer.
@@ -83,10 +84,10 @@ fn phases(request: &Request, file: Vec<u8>, bundle: &[u8]) -> Result<Verdict, En
     let file_bytes = file.len() as u64;
     let limit = request.fuel_limit.0;
     let cap = |fuel: u64| fuel.min(limit);
-    let bare = cap(parse_fuel(file_bytes, 0));
+    let bare = cap(file_fuel(file_bytes));
     let proto = decode(&file).map_err(|refused| End::refused(refused, bare))?;
     drop(file);
-    let parsed = parse_fuel(file_bytes, count_nodes(&proto));
+    let parsed = file_fuel(file_bytes).saturating_add(rework_fuel(&proto));
     let refused = |refused| End::refused(refused, cap(parsed));
     if parsed > limit {
         return Err(exhausted(parsed, limit));
