@@ -4,7 +4,7 @@ mod outputs;
 mod plan;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -84,8 +84,22 @@ pub(crate) struct Keep {
     no_receipt: bool,
 }
 
+impl Verb {
+    /// Where this verb will write outputs.
+    fn output_dir(&self) -> Option<&Path> {
+        match self {
+            Self::Submit {
+                watch: true, keep, ..
+            }
+            | Self::Watch { keep, .. } => keep.output_dir.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
+    verb.output_dir().map(outputs::prepare).transpose()?;
     let node = context.resolve()?;
     match verb {
         Verb::Estimate(args) => plan::estimate(context, &node, args),

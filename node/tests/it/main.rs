@@ -15,6 +15,7 @@ mod nets_misnamed;
 mod nets_without_room;
 mod node;
 mod operator_build;
+mod outputs_without_room;
 mod programs_not_static;
 mod references_out_of_date;
 mod requests_malformed;

@@ -1,5 +1,7 @@
 //! A job's outputs: checked, described, printed, written.
 
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
@@ -14,6 +16,8 @@ use crate::problem::{Problem, refuse};
 
 /// Results with at most so many elements are printed.
 const PRINTED_ELEMENTS_MAX: usize = 64;
+/// More than a file system keeps beside a file's name, so that a full one has to say so.
+const PROOF_BYTES: usize = 64 << 10;
 
 /// The outputs, checked against the root that the chain knows.
 pub(super) fn of(node: &Resolved, job: &Value) -> Result<Vec<OutputTensor>> {
@@ -93,17 +97,48 @@ pub(super) fn file_names(outputs: &[OutputTensor]) -> Vec<String> {
     names
 }
 
-/// Writes an output as a `.npy` file; gives its path.
-pub(super) fn write(dir: &Path, name: &str, output: &OutputTensor) -> Result<String> {
-    std::fs::create_dir_all(dir)?;
-    let path = dir.join(format!("{name}.npy"));
-    let array = npy::Array {
-        dtype: output.dtype,
-        dims: output.dims.clone(),
-        elements: output.elements.clone(),
+/// Makes the directory that outputs go to and proves that it takes a file, so that a job is not paid
+/// for first and found to have nowhere to go then.
+pub(super) fn prepare(dir: &Path) -> Result<()> {
+    let proof = dir.join(format!(".palisade-{}", std::process::id()));
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(dir)?;
+        let mut file = File::create(&proof)?;
+        file.write_all(&[0; PROOF_BYTES])?;
+        // Some disks only say that they are full when they must keep it.
+        file.sync_all()
     };
-    std::fs::write(&path, npy::write(&array))?;
+    let written = write();
+    drop(fs::remove_file(&proof));
+    written.map_err(|error| {
+        let hint = "Make room there, or name another --output-dir; nothing was sent.";
+        unwritten(dir, &error).hint(hint).into()
+    })
+}
+
+/// Writes an output as a `.npy` file, all of it or none; gives its path.
+pub(super) fn write(dir: &Path, name: &str, output: &OutputTensor, job: &str) -> Result<String> {
+    let path = dir.join(format!("{name}.npy"));
+    let part = dir.join(format!(".{name}.npy-{}", std::process::id()));
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(dir)?;
+        fs::write(&part, npy::write(&npy::Array::from(output)))?;
+        fs::rename(&part, &path)
+    };
+    write().map_err(|error| {
+        drop(fs::remove_file(&part));
+        let hint = format!(
+            "Nothing is lost: palisade job watch {job} --output-dir DIR writes all of it elsewhere, \
+             palisade receipt fetch {job} its receipt and result."
+        );
+        unwritten(&path, &error).hint(hint)
+    })?;
     Ok(path.display().to_string())
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Problem {
+    let text = format!("cannot write {}: {error}", path.display());
+    Problem::new("storage.failed", text)
 }
 
 #[cfg(test)]
@@ -111,6 +146,49 @@ mod tests {
     use protocol::result::Dtype;
 
     use super::*;
+
+    fn tensor() -> OutputTensor {
+        OutputTensor {
+            name: "a".to_owned(),
+            dtype: Dtype::U8,
+            dims: vec![1],
+            elements: vec![7],
+        }
+    }
+
+    fn problem(error: anyhow::Error) -> Problem {
+        error.downcast::<Problem>().unwrap()
+    }
+
+    #[test]
+    fn a_directory_is_made_and_proved_and_left_empty() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("new/out");
+        prepare(&dir).unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+        let file = home.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let refused = problem(prepare(&file.join("out")).unwrap_err());
+        assert_eq!(refused.code, "storage.failed");
+        assert!(refused.detail.contains("file/out"), "{}", refused.detail);
+        assert!(refused.hint.contains("nothing was sent"));
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_names_its_path_and_how_to_get_it_again() {
+        let home = tempfile::tempdir().unwrap();
+        let written = write(home.path(), "a", &tensor(), "ab12").unwrap();
+        let array = npy::read(&fs::read(&written).unwrap()).unwrap();
+        assert_eq!(array, npy::Array::from(&tensor()));
+        fs::create_dir(home.path().join("b.npy")).unwrap();
+        let refused = problem(write(home.path(), "b", &tensor(), "ab12").unwrap_err());
+        assert_eq!(refused.code, "storage.failed");
+        assert!(refused.detail.contains("b.npy"), "{}", refused.detail);
+        for command in ["job watch ab12 --output-dir", "receipt fetch ab12"] {
+            assert!(refused.hint.contains(command), "{}", refused.hint);
+        }
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+    }
 
     #[test]
     fn no_output_overwrites_another() {

@@ -89,7 +89,7 @@ fn end(context: &Context, node: &Resolved, job: &Value, keep: &Keep) -> Result<E
         for output in &found {
             shown.push_str(&format!("\noutput {}", outputs::print(output)));
             if let (Some(dir), Some(name)) = (&keep.output_dir, names.next()) {
-                let path = outputs::write(dir, &name, output)?;
+                let path = outputs::write(dir, &name, output, text(job, "id"))?;
                 shown.push_str(&format!("\n  written to {path}"));
             }
         }
