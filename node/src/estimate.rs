@@ -13,6 +13,7 @@ use sandbox::{
     Cancel, Outcome, Profile, Program, Sandbox, SandboxConfig, Slot, Spec, sealed_memfd,
 };
 
+use crate::printable::printable;
 use crate::problem::refuse;
 
 /// A job as it would be run.
@@ -46,7 +47,8 @@ pub(crate) struct Estimate {
 /// Runs it.
 pub(crate) fn run(trial: &Trial, sandbox: SandboxConfig) -> Result<Estimate> {
     let report = report_of(trial, sandbox)?;
-    let remark = report.remark.clone();
+    // It quotes the model, which is a stranger's.
+    let remark = printable(&report.remark);
     match report.verdict {
         Verdict::Answered { fuel, .. } => Ok(Estimate {
             fuel,

@@ -32,6 +32,7 @@ mod modes;
 mod output;
 mod panic;
 mod peer_id;
+mod printable;
 mod problem;
 mod receipt;
 mod run;

@@ -8,6 +8,7 @@ use super::Context;
 use crate::client::{number, text};
 use crate::exit::Exit;
 use crate::output::pal;
+use crate::printable::printable;
 
 /// What to look at.
 #[derive(Subcommand, Debug)]
@@ -55,13 +56,13 @@ pub(crate) fn pairs(value: &Value) -> String {
         .flatten()
         .filter(|(key, _)| *key != "schema");
     let shown = lines.map(|(key, value)| match value {
-        Value::String(text) => format!("{key:<16} {text}"),
+        Value::String(text) => format!("{key:<16} {}", printable(text)),
         Value::Object(_) => {
             let inner = pairs(value);
             let inner: Vec<String> = inner.lines().map(|line| format!("  {line}")).collect();
             format!("{key}\n{}", inner.join("\n"))
         }
-        other => format!("{key:<16} {other}"),
+        other => format!("{key:<16} {}", printable(&other.to_string())),
     });
     shown.collect::<Vec<_>>().join("\n")
 }
@@ -71,7 +72,7 @@ fn validators(value: &Value) -> String {
     rows.map(|row| {
         format!(
             "{:<12} {:<11} {:>14} {}",
-            text(row, "moniker"),
+            printable(text(row, "moniker")),
             text(row, "state"),
             pal(number(row, "stake")),
             text(row, "id")

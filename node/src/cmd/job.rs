@@ -20,6 +20,7 @@ use crate::client::resolve::Resolved;
 use crate::client::{number, text};
 use crate::exit::Exit;
 use crate::output::pal;
+use crate::printable::printable;
 use crate::problem::refuse;
 
 pub(crate) use plan::PlanArgs;
@@ -208,13 +209,13 @@ pub(crate) fn human(job: &Value) -> String {
         let what = match (text(seat, "declined"), root) {
             ("", "") => "nothing yet".to_owned(),
             ("", root) => format!("result {}…", root.get(..12).unwrap_or(root)),
-            (reason, _) => format!("declined: {reason}"),
+            (reason, _) => format!("declined: {}", printable(reason)),
         };
         lines.push(format!(
             "seat {:<3} {:<10} {:<10} {what}, paid {}",
             number(seat, "seat"),
             text(seat, "level"),
-            text(seat, "moniker"),
+            printable(text(seat, "moniker")),
             pal(number(seat, "paid"))
         ));
     }

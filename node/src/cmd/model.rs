@@ -20,6 +20,7 @@ use crate::client::resolve::Resolved;
 use crate::client::{Api, number, text};
 use crate::exit::Exit;
 use crate::keys::file::read_given;
+use crate::printable::printable;
 use crate::problem::{Problem, refuse};
 
 /// What to do with models.
@@ -64,30 +65,13 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
             context.output.document(&document, || {
                 format!(
                     "{root}  {}\nnext: palisade job submit --model {root} --input FILE.npy",
-                    manifest.name
+                    printable(&manifest.name)
                 )
             });
         }
         Verb::List => {
             let value = node.api.get("/v1/models")?;
-            context.output.document(&value, || {
-                let rows = value["models"].as_array().into_iter().flatten();
-                let lines: Vec<String> = rows
-                    .map(|row| {
-                        format!(
-                            "{}  {:>10} B  {}",
-                            text(row, "root"),
-                            number(row, "size"),
-                            text(row, "name")
-                        )
-                    })
-                    .collect();
-                if lines.is_empty() {
-                    "none".to_owned()
-                } else {
-                    lines.join("\n")
-                }
-            });
+            context.output.document(&value, || rows(&value));
         }
         Verb::Show { model } => {
             let root = root_of(&node, model)?;
@@ -103,6 +87,26 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Models in lines for people. Their names are their owners' choice.
+fn rows(value: &Value) -> String {
+    let models = value["models"].as_array().into_iter().flatten();
+    let lines: Vec<String> = models
+        .map(|row| {
+            format!(
+                "{}  {:>10} B  {}",
+                text(row, "root"),
+                number(row, "size"),
+                printable(text(row, "name"))
+            )
+        })
+        .collect();
+    if lines.is_empty() {
+        "none".to_owned()
+    } else {
+        lines.join("\n")
+    }
 }
 
 /// Reads an ONNX file and makes its manifest.
@@ -250,4 +254,22 @@ pub(crate) fn fetch(node: &Resolved, file: &FileDigest) -> Result<Vec<u8>> {
         refuse!("blob.digest", "the chunks do not make {}", file.sha256);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_licences_of_strangers_move_no_cursor() {
+        let model = json!({
+            "root": "ab12", "size": 7, "name": "\x1b[2J\nx", "licence": "\u{202e}TIM",
+            "inputs": [{"name": "\u{9b}2J"}],
+        });
+        let shown = rows(&json!({"models": [&model]}));
+        assert_eq!(shown, "ab12           7 B  \\u{1b}[2J\\nx");
+        let shown = pairs(&model);
+        assert_eq!(shown.lines().count(), 5, "{shown}");
+        assert!(!shown.contains(['\x1b', '\u{202e}', '\u{9b}']), "{shown:?}");
+    }
 }

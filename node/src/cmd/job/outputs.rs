@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::plan;
 use crate::client::resolve::Resolved;
 use crate::client::text;
+use crate::printable::printable;
 use crate::problem::{Problem, refuse};
 
 /// Results with at most so many elements are printed.
@@ -66,7 +67,8 @@ fn values(output: &OutputTensor) -> Option<Vec<Value>> {
 
 /// An output as a line.
 pub(super) fn print(output: &OutputTensor) -> String {
-    let head = format!("{} {} {:?}", output.name, output.dtype, output.dims);
+    let name = printable(&output.name);
+    let head = format!("{name} {} {:?}", output.dtype, output.dims);
     match values(output) {
         Some(values) => {
             let values: Vec<String> = values.iter().map(Value::to_string).collect();
@@ -188,6 +190,13 @@ mod tests {
             assert!(refused.hint.contains(command), "{}", refused.hint);
         }
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_name_from_a_model_moves_no_cursor() {
+        let mut output = tensor();
+        output.name = "\x1b[2J\x1b[31mHACK\n".to_owned();
+        assert_eq!(print(&output), "\\u{1b}[2J\\u{1b}[31mHACK\\n u8 [1] = 7");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::home::Chain;
 use crate::keys::file::read_given;
 use crate::output::{pal, parse_amount};
+use crate::printable::printable;
 use crate::problem::{Problem, refuse};
 
 /// How long a job waits for a committee unless told otherwise.
@@ -182,9 +183,10 @@ fn plan(context: &Context, node: &Resolved, chain: &Chain, args: &PlanArgs) -> R
         .collect::<Result<Vec<_>>>()?;
     let (input, bundle) =
         npy::bundle(&model, arrays).map_err(|error| Problem::new("model.refused", error))?;
+    let name = printable(&model.name);
     context
         .output
-        .progress(&format!("model {} ({} bytes)", model.name, model.file.size));
+        .progress(&format!("model {name} ({} bytes)", model.file.size));
     Ok(Plan {
         engine: ENGINE_ONNX_GEN,
         model,

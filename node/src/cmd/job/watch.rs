@@ -10,6 +10,7 @@ use super::{Keep, human, outputs};
 use crate::client::resolve::Resolved;
 use crate::client::{number, text};
 use crate::exit::Exit;
+use crate::printable::printable;
 
 /// How often the node is asked.
 const POLL: Duration = Duration::from_millis(200);
@@ -67,11 +68,12 @@ pub(super) fn line(event: &Value) -> String {
 fn short(value: &Value) -> String {
     match value {
         Value::String(text) if text.len() > 24 => {
-            format!("{}…", text.get(..16).unwrap_or(text))
+            let start: String = text.chars().take(16).collect();
+            format!("{}…", printable(&start))
         }
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text),
         Value::Array(items) => items.iter().map(short).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
+        other => printable(&other.to_string()),
     }
 }
 
