@@ -44,6 +44,17 @@ pub(crate) struct Estimate {
     pub(crate) remark: String,
 }
 
+impl Estimate {
+    /// What would come of it with no more fuel than this: fuel is the same everywhere, so a seat runs
+    /// out exactly where the trial went on.
+    pub(crate) fn limit(&mut self, fuel_limit: Fuel) {
+        if self.fuel > fuel_limit {
+            self.outcome = protocol::job::Outcome::FuelExhausted.name();
+            self.remark = format!("it takes {} fuel, its limit is {fuel_limit}", self.fuel);
+        }
+    }
+}
+
 /// Runs it.
 pub(crate) fn run(trial: &Trial, sandbox: SandboxConfig) -> Result<Estimate> {
     let report = report_of(trial, sandbox)?;
@@ -111,4 +122,27 @@ fn in_slot(config: SandboxConfig, spec: Spec) -> Result<sandbox::Report> {
         scope.spawn(move || drop(send.send(work())));
         receive.recv()?
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_below_the_fuel_it_takes_is_exhausted() {
+        let found = || Estimate {
+            fuel: Fuel(10),
+            outcome: "ok",
+            remark: String::new(),
+        };
+        for enough in [10, 11] {
+            let mut estimate = found();
+            estimate.limit(Fuel(enough));
+            assert_eq!((estimate.outcome, estimate.remark.as_str()), ("ok", ""));
+        }
+        let mut estimate = found();
+        estimate.limit(Fuel(9));
+        assert_eq!(estimate.outcome, "fuel_exhausted");
+        assert_eq!(estimate.remark, "it takes 10 fuel, its limit is 9");
+    }
 }

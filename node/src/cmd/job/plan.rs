@@ -6,8 +6,9 @@ use anyhow::Result;
 use protocol::digest::{Digest, JobId};
 use protocol::engine::{ENGINE_ONNX_GEN, ENGINE_PROBE};
 use protocol::job::{JobParams, JobSpec};
-use protocol::limits::JOB_EXPIRY_BLOCKS_MAX;
+use protocol::limits::{JOB_EXPIRY_BLOCKS_MAX, SEATS_MAX};
 use protocol::manifest::{InputManifest, ModelManifest};
+use protocol::params::Params;
 use protocol::tx::{SubmitJob, TxBody};
 use protocol::units::{Amount, Fuel};
 use runner::npy;
@@ -48,7 +49,7 @@ pub(crate) struct PlanArgs {
     /// What is locked for it; just enough by default.
     #[arg(long, value_parser = parse_amount)]
     max_price: Option<u64>,
-    /// How many seats; the chain's parameter by default.
+    /// How many seats; the chain's parameter by default, which is the least.
     #[arg(long)]
     seats: Option<u16>,
     /// How many blocks it waits for a committee.
@@ -251,18 +252,21 @@ fn array(text: &str) -> Result<(Option<String>, npy::Array)> {
 
 fn price(context: &Context, chain: &Chain, plan: &Plan, args: &PlanArgs) -> Result<Price> {
     let params = &chain.genesis.params;
+    let k = seats(params, args.seats)?;
     let most = params.job_fuel_max;
-    let estimate = match plan.engine {
+    let mut estimate = match plan.engine {
         ENGINE_ONNX_GEN if !args.no_estimate => Some(trial(context, plan, most)?),
         _ => None,
     };
+    if let (Some(estimate), Some(limit)) = (&mut estimate, args.fuel_limit) {
+        estimate.limit(Fuel(limit));
+    }
     let used = estimate.as_ref().map(|estimate| estimate.fuel);
     let fuel_limit = args
         .fuel_limit
         .map(Fuel)
         .or(used)
         .unwrap_or(params.fuel_per_block);
-    let k = args.seats.unwrap_or(params.k).max(params.k);
     let max_price = args
         .max_price
         .map_or_else(|| params.price_min(k, fuel_limit), Amount);
@@ -272,6 +276,19 @@ fn price(context: &Context, chain: &Chain, plan: &Plan, args: &PlanArgs) -> Resu
         max_price,
         estimate,
     })
+}
+
+/// How many seats a job gets: the ledger's own bounds, told before anything is run or sent.
+fn seats(params: &Params, wanted: Option<u16>) -> Result<u16> {
+    let fillable = params.validators_max / params.eligible_per_seat.max(1);
+    let most = fillable.min(SEATS_MAX.into());
+    match wanted {
+        Some(k) if k < params.k || u64::from(k) > most => {
+            let text = format!("--seats {k}: {} to {most} allowed", params.k);
+            Err(Problem::new("usage", text).hint(HELP).into())
+        }
+        wanted => Ok(wanted.unwrap_or(params.k)),
+    }
 }
 
 fn trial(context: &Context, plan: &Plan, fuel_limit: Fuel) -> Result<Estimate> {
@@ -303,6 +320,54 @@ pub(super) fn result_root(job: &Value) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_without_a_result_is_not_paid_for() {
+        let mut price = Price {
+            fuel_limit: Fuel(9),
+            k: 3,
+            max_price: Amount(1),
+            estimate: None,
+        };
+        assert!(worth_paying(&price).is_ok(), "--no-estimate");
+        let mut estimate = Estimate {
+            fuel: Fuel(10),
+            outcome: "ok",
+            remark: String::new(),
+        };
+        estimate.limit(price.fuel_limit);
+        price.estimate = Some(estimate);
+        let refused = worth_paying(&price).unwrap_err();
+        let refused = refused.downcast::<Problem>().unwrap();
+        assert_eq!(refused.code, "job.hopeless");
+        assert!(refused.detail.contains("takes 10 fuel, its limit is 9"));
+    }
+
+    #[test]
+    fn seats_outside_the_ledgers_bounds_are_refused_not_bent() {
+        let (local, network) = (Params::local(), Params::network());
+        for (params, wanted, found) in [
+            (&local, None, 3),
+            (&local, Some(3), 3),
+            (&local, Some(16), 16),
+            (&network, None, 5),
+            (&network, Some(50), 50),
+        ] {
+            assert_eq!(seats(params, wanted).unwrap(), found);
+        }
+        for (params, wanted, range) in [
+            (&local, 0, "3 to 16"),
+            (&local, 2, "3 to 16"),
+            (&local, 17, "3 to 16"),
+            (&network, 4, "5 to 50"),
+            (&network, 51, "5 to 50"),
+        ] {
+            let refused = seats(params, Some(wanted)).unwrap_err();
+            let refused = refused.downcast::<Problem>().unwrap();
+            assert_eq!(refused.code, "usage");
+            assert_eq!(refused.detail, format!("--seats {wanted}: {range} allowed"));
+        }
+    }
 
     #[test]
     fn names_and_paths_may_contain_an_equals_sign() {
