@@ -83,24 +83,33 @@ struct Price {
     estimate: Option<Estimate>,
 }
 
+impl Price {
+    /// In lines for people, with the reason if nothing would come of it.
+    fn human(&self) -> String {
+        let estimate = self.estimate.as_ref();
+        let line = format!(
+            "outcome {}, fuel {}, {} seats, locks {}",
+            estimate.map_or("not run", |estimate| estimate.outcome),
+            self.fuel_limit,
+            self.k,
+            pal(self.max_price.0)
+        );
+        match estimate {
+            Some(estimate) if estimate.outcome != "ok" => {
+                format!("{line}\nwhy: {}", estimate.remark)
+            }
+            _ => line,
+        }
+    }
+}
+
 /// `job estimate`.
 pub(super) fn estimate(context: &Context, node: &Resolved, args: &PlanArgs) -> Result<Exit> {
     let chain = node.chain()?;
     let plan = plan(context, node, &chain, args)?;
     let price = price(context, &chain, &plan, args)?;
     let document = describe(&plan, &price);
-    context.output.document(&document, || {
-        let outcome = price
-            .estimate
-            .as_ref()
-            .map_or("not run", |estimate| estimate.outcome);
-        format!(
-            "outcome {outcome}, fuel {}, {} seats, locks {}",
-            price.fuel_limit,
-            price.k,
-            pal(price.max_price.0)
-        )
-    });
+    context.output.document(&document, || price.human());
     Ok(Exit::Ok)
 }
 
@@ -330,6 +339,7 @@ mod tests {
             estimate: None,
         };
         assert!(worth_paying(&price).is_ok(), "--no-estimate");
+        assert_eq!(price.human().lines().count(), 1);
         let mut estimate = Estimate {
             fuel: Fuel(10),
             outcome: "ok",
@@ -340,7 +350,12 @@ mod tests {
         let refused = worth_paying(&price).unwrap_err();
         let refused = refused.downcast::<Problem>().unwrap();
         assert_eq!(refused.code, "job.hopeless");
-        assert!(refused.detail.contains("takes 10 fuel, its limit is 9"));
+        let why = "it takes 10 fuel, its limit is 9";
+        assert!(refused.detail.contains(why), "{}", refused.detail);
+        assert_eq!(
+            price.human(),
+            format!("outcome fuel_exhausted, fuel 9, 3 seats, locks 0.000001 PAL\nwhy: {why}")
+        );
     }
 
     #[test]
