@@ -1,5 +1,6 @@
 //! `palisade job …`
 
+mod inputs;
 mod outputs;
 mod plan;
 mod watch;

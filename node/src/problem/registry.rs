@@ -87,6 +87,7 @@ registry! {
     "home.exists" 409 Rejected "The home is already there" "Name another with --home; nothing was changed.";
     "home.missing" 404 NotFound "There is no home here" "palisade init --chain GENESIS --genesis-hash HEX --role validator";
     "id.ambiguous" 409 NotFound "Several ids begin like this" "Give more digits of the one that is meant.";
+    "input.refused" 422 Rejected "The input is not one that the model takes" "`palisade model show MODEL` lists the names, types and shapes of its inputs; save arrays with numpy.save and give one --input [NAME=]FILE each.";
     "internal" 500 Unexpected "An unexpected error" "This is a bug: report it with the request id and the log.";
     "job.blob_missing" 422 Rejected "This node lacks the job's model or input" "palisade model put FILE, then submit again.";
     "job.hopeless" 422 JobFailed "The job would end without a result" "palisade job estimate shows why; --no-estimate --fuel-limit N submits it all the same.";

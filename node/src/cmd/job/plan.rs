@@ -1,6 +1,6 @@
 //! From files and wishes to a job on the chain.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use protocol::digest::{Digest, JobId};
@@ -11,18 +11,17 @@ use protocol::manifest::{InputManifest, ModelManifest};
 use protocol::params::Params;
 use protocol::tx::{SubmitJob, TxBody};
 use protocol::units::{Amount, Fuel};
-use runner::npy;
 use sandbox::SandboxConfig;
 use serde_json::{Value, json};
 
 use super::super::Context;
 use super::super::account::sent;
 use super::super::model;
+use super::inputs;
 use crate::client::resolve::Resolved;
 use crate::estimate::{self, Estimate, Trial};
 use crate::exit::Exit;
 use crate::home::Chain;
-use crate::keys::file::read_given;
 use crate::output::{pal, parse_amount};
 use crate::printable::printable;
 use crate::problem::{Problem, refuse};
@@ -31,9 +30,6 @@ use crate::problem::{Problem, refuse};
 const EXPIRY_BLOCKS: u64 = 100;
 /// Where the arguments of a plan are explained.
 const HELP: &str = "palisade job submit --help";
-/// An input file is a little longer than its elements.
-const NPY_BYTES_MAX: u64 = (4 << 20) + (64 << 10);
-
 /// A job as it is asked for.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PlanArgs {
@@ -186,13 +182,7 @@ fn plan(context: &Context, node: &Resolved, chain: &Chain, args: &PlanArgs) -> R
         let file = model::fetch(node, &manifest.file)?;
         (manifest, file)
     };
-    let arrays = args
-        .input
-        .iter()
-        .map(|text| array(text))
-        .collect::<Result<Vec<_>>>()?;
-    let (input, bundle) =
-        npy::bundle(&model, arrays).map_err(|error| Problem::new("model.refused", error))?;
+    let (input, bundle) = inputs::of(&model, &args.input)?;
     let name = printable(&model.name);
     context
         .output
@@ -235,28 +225,6 @@ fn probe(chain: &Chain, args: &PlanArgs) -> Result<Plan> {
         input,
         bundle,
     })
-}
-
-/// `FILE`, else `NAME=FILE` with the first `=` that has a file behind it: both may contain one.
-fn name_and_path(text: &str) -> (Option<String>, PathBuf) {
-    let whole = PathBuf::from(text);
-    if whole.exists() {
-        return (None, whole);
-    }
-    let mut splits = text.match_indices('=').map(|(at, _)| text.split_at(at));
-    let named = splits.find(|(_, path)| Path::new(&path[1..]).exists());
-    match named.or_else(|| Some(text.split_at(text.find('=')?))) {
-        Some((name, path)) => (Some(name.to_owned()), PathBuf::from(&path[1..])),
-        None => (None, whole),
-    }
-}
-
-fn array(text: &str) -> Result<(Option<String>, npy::Array)> {
-    let (name, path) = name_and_path(text);
-    let bytes = read_given(&path, NPY_BYTES_MAX, "model.refused")?;
-    let array = npy::read(&bytes)
-        .map_err(|error| Problem::new("model.refused", format!("{}: {error}", path.display())))?;
-    Ok((name, array))
 }
 
 fn price(context: &Context, chain: &Chain, plan: &Plan, args: &PlanArgs) -> Result<Price> {
@@ -382,32 +350,5 @@ mod tests {
             assert_eq!(refused.code, "usage");
             assert_eq!(refused.detail, format!("--seats {wanted}: {range} allowed"));
         }
-    }
-
-    #[test]
-    fn names_and_paths_may_contain_an_equals_sign() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name).display().to_string();
-        for name in ["a.npy", "b=c.npy"] {
-            std::fs::write(path(name), b"").unwrap();
-        }
-        let of = |text: String| {
-            let (name, path) = name_and_path(&text);
-            (name.unwrap_or_default(), path.display().to_string())
-        };
-        let plain = |text: &str| (String::new(), text.to_owned());
-        let named = |name: &str, path: String| (name.to_owned(), path);
-        assert_eq!(of(path("a.npy")), plain(&path("a.npy")));
-        assert_eq!(of(path("b=c.npy")), plain(&path("b=c.npy")));
-        assert_eq!(
-            of(format!("x={}", path("a.npy"))),
-            named("x", path("a.npy"))
-        );
-        assert_eq!(
-            of(format!("x=1={}", path("b=c.npy"))),
-            named("x=1", path("b=c.npy"))
-        );
-        assert_eq!(of("x=missing".to_owned()), named("x", "missing".to_owned()));
-        assert_eq!(of("missing".to_owned()), plain("missing"));
     }
 }
