@@ -1,5 +1,6 @@
 //! A job's outputs: checked, described, printed, written.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -34,46 +35,73 @@ pub(super) fn of(node: &Resolved, job: &Value) -> Result<Vec<OutputTensor>> {
     decode_blob(&blob).map_err(|error| Problem::new("blob.digest", error).into())
 }
 
-/// An output as a document, its elements if they are few.
+/// An output as a document, its elements if they are few. JSON has no word for NaN and infinities:
+/// they are null there.
 pub(super) fn describe(output: &OutputTensor) -> Value {
+    let values = elements(output, |element| match element {
+        Element::Float(value) => json!(value),
+        Element::Integer(value) => json!(value),
+        Element::Truth(value) => json!(value),
+    });
     json!({
         "name": output.name, "dtype": output.dtype.to_string(), "dims": output.dims,
-        "values": values(output),
+        "values": values,
     })
 }
 
+/// One element of an output.
+enum Element {
+    Float(f32),
+    Integer(i64),
+    Truth(bool),
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // As short as it can be read back: 0.1, 1e-30, NaN, -inf.
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Integer(value) => value.fmt(f),
+            Self::Truth(value) => value.fmt(f),
+        }
+    }
+}
+
 /// Elements of a small output.
-fn values(output: &OutputTensor) -> Option<Vec<Value>> {
+fn elements<T>(output: &OutputTensor, shown: impl Fn(Element) -> T) -> Option<Vec<T>> {
     use protocol::result::Dtype;
     let all = &output.elements;
     let width = match output.dtype {
         Dtype::F32 | Dtype::I32 => 4,
         Dtype::I64 => 8,
-        _ => 1,
+        Dtype::U8 | Dtype::I8 | Dtype::Bool => 1,
     };
     if all.len() / width > PRINTED_ELEMENTS_MAX {
         return None;
     }
-    let value = |part: &[u8]| match output.dtype {
-        Dtype::F32 => json!(f32::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::I32 => json!(i32::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::I64 => json!(i64::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::I8 => json!(i8::from_le_bytes(part.try_into().unwrap_or_default())),
-        Dtype::Bool => json!(part == [1]),
-        _ => json!(part.first()),
+    let element = |part: &[u8]| match output.dtype {
+        Dtype::F32 => Element::Float(f32::from_le_bytes(part.try_into().unwrap_or_default())),
+        Dtype::I32 => {
+            Element::Integer(i32::from_le_bytes(part.try_into().unwrap_or_default()).into())
+        }
+        Dtype::I64 => Element::Integer(i64::from_le_bytes(part.try_into().unwrap_or_default())),
+        Dtype::I8 => {
+            Element::Integer(i8::from_le_bytes(part.try_into().unwrap_or_default()).into())
+        }
+        Dtype::U8 => {
+            Element::Integer(u8::from_le_bytes(part.try_into().unwrap_or_default()).into())
+        }
+        Dtype::Bool => Element::Truth(part == [1]),
     };
-    Some(all.chunks(width).map(value).collect())
+    Some(all.chunks(width).map(element).map(shown).collect())
 }
 
 /// An output as a line.
 pub(super) fn print(output: &OutputTensor) -> String {
     let name = printable(&output.name);
     let head = format!("{name} {} {:?}", output.dtype, output.dims);
-    match values(output) {
-        Some(values) => {
-            let values: Vec<String> = values.iter().map(Value::to_string).collect();
-            format!("{head} = {}", values.join(" "))
-        }
+    match elements(output, |element| element.to_string()) {
+        Some(elements) => format!("{head} = {}", elements.join(" ")),
         None => format!("{head}, too long to print: use --output-dir"),
     }
 }
@@ -197,6 +225,56 @@ mod tests {
         let mut output = tensor();
         output.name = "\x1b[2J\x1b[31mHACK\n".to_owned();
         assert_eq!(print(&output), "\\u{1b}[2J\\u{1b}[31mHACK\\n u8 [1] = 7");
+    }
+
+    #[test]
+    fn floats_that_are_no_numbers_are_named() {
+        let floats = [
+            1.0,
+            0.1,
+            -0.0,
+            1e-30,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+        ];
+        let mut output = tensor();
+        output.dtype = Dtype::F32;
+        output.dims = vec![7];
+        output.elements = floats
+            .iter()
+            .flat_map(|float| float.to_le_bytes())
+            .collect();
+        assert_eq!(
+            print(&output),
+            "a f32 [7] = 1.0 0.1 -0.0 1e-30 NaN inf -inf"
+        );
+        let values = &describe(&output)["values"];
+        assert_eq!(values[0], 1.0);
+        assert!(values[4].is_null() && values[6].is_null(), "{values}");
+    }
+
+    #[test]
+    fn integers_keep_their_sign_and_width() {
+        for (dtype, elements, shown) in [
+            (Dtype::U8, vec![255], "255"),
+            (Dtype::I8, vec![255], "-1"),
+            (Dtype::I32, vec![254, 255, 255, 255], "-2"),
+            (
+                Dtype::I64,
+                i64::MIN.to_le_bytes().to_vec(),
+                "-9223372036854775808",
+            ),
+            (Dtype::Bool, vec![1], "true"),
+        ] {
+            let output = OutputTensor {
+                dtype,
+                elements,
+                ..tensor()
+            };
+            assert_eq!(print(&output), format!("a {dtype} [1] = {shown}"));
+            assert_eq!(describe(&output)["values"][0].to_string(), shown);
+        }
     }
 
     #[test]
