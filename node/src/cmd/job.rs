@@ -206,21 +206,27 @@ pub(crate) fn human(job: &Value) -> String {
     }
     let mut lines = vec![pairs(&shown)];
     for seat in job["seats"].as_array().into_iter().flatten() {
-        let root = text(seat, "result_root");
-        let what = match (text(seat, "declined"), root) {
-            ("", "") => "nothing yet".to_owned(),
-            ("", root) => format!("result {}…", root.get(..12).unwrap_or(root)),
-            (reason, _) => format!("declined: {}", printable(reason)),
-        };
         lines.push(format!(
-            "seat {:<3} {:<10} {:<10} {what}, paid {}",
+            "seat {:<3} {:<10} {:<10} {}, paid {}",
             number(seat, "seat"),
             text(seat, "level"),
             printable(text(seat, "moniker")),
+            said(seat),
             pal(number(seat, "paid"))
         ));
     }
     lines.join("\n")
+}
+
+/// What a seat has said so far.
+fn said(seat: &Value) -> String {
+    let root = text(seat, "result_root");
+    match (text(seat, "declined"), root, &seat["commit_height"]) {
+        ("", "", Value::Null) => "nothing yet".to_owned(),
+        ("", "", height) => format!("committed at height {height}, nothing revealed"),
+        ("", root, _) => format!("result {}…", root.get(..12).unwrap_or(root)),
+        (reason, ..) => format!("declined: {}", printable(reason)),
+    }
 }
 
 fn explain(context: &Context, node: &Resolved, job: &str) -> Result<Exit> {
@@ -251,4 +257,37 @@ fn cancel(context: &Context, node: &Resolved, job: &str) -> Result<Exit> {
         format!("{job} cancelled at height {}", number(&included, "height"))
     });
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_that_committed_has_said_something() {
+        let root = "0123456789abcdef";
+        for (seat, shown) in [
+            (json!({}), "nothing yet"),
+            (
+                json!({"commit_height": null, "result_root": null, "declined": null}),
+                "nothing yet",
+            ),
+            (
+                json!({"commit_height": 7, "result_root": null, "declined": null}),
+                "committed at height 7, nothing revealed",
+            ),
+            (
+                json!({"commit_height": 7, "result_root": root, "declined": null}),
+                "result 0123456789ab…",
+            ),
+            (
+                json!({"commit_height": null, "declined": "no_show"}),
+                "declined: no_show",
+            ),
+        ] {
+            assert_eq!(said(&seat), shown);
+            let job = human(&json!({"seats": [seat]}));
+            assert!(job.contains(&format!(" {shown}, paid 0 PAL")), "{job}");
+        }
+    }
 }
