@@ -21,4 +21,5 @@ mod recovery;
 mod rehearsal;
 mod rehearsal_lies;
 mod scenarios;
+mod unpaid;
 mod waived;
