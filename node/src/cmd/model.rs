@@ -123,7 +123,7 @@ pub(crate) fn describe_file(
         .into_owned();
     let name = name.map_or(stem, str::to_owned);
     let manifest = describe::manifest_of(&bytes, &name, licence, describe::FREE_AXIS_MAX)
-        .map_err(|error| Problem::new("model.refused", error))?;
+        .map_err(|error| Problem::new("model.refused", printable(&error.to_string())))?;
     Ok((manifest, bytes))
 }
 
