@@ -20,6 +20,20 @@ const TALKATIVE: [&str; 10] = [
     "sled",
 ];
 
+/// Whoever connects decides how often these speak, and they call it an error: a request that is no HTTP
+/// gets its answer, and not a line of the log.
+const AT_ANYBODYS_WILL: [&str; 2] = ["actix_http::h1::dispatcher", "actix_http::h1::decoder"];
+
+/// What is wanted, less what strangers could fill the disk with. A filter that names those gets them.
+fn guarded(wanted: &str) -> EnvFilter {
+    let off = AT_ANYBODYS_WILL
+        .iter()
+        .filter(|target| !wanted.contains(*target))
+        .filter_map(|target| format!("{target}=off").parse().ok());
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+    off.fold(filter, EnvFilter::add_directive)
+}
+
 /// A filter with this level for Palisade, and only warnings of the talkative.
 pub(crate) fn quiet(level: &str) -> String {
     let hushed: Vec<String> = TALKATIVE
@@ -36,7 +50,7 @@ pub(crate) fn install(format: LogFormat, filter: &str, verbose: u8) {
         1 => quiet("debug"),
         _ => "trace".to_owned(),
     });
-    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = guarded(&wanted);
     let json = match format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -83,6 +97,28 @@ mod tests {
                 assert!(tracing::event_enabled!(target: "libp2p_swarm", tracing::Level::WARN));
                 let own = tracing::event_enabled!(target: "actors::jobs", tracing::Level::DEBUG);
                 assert_eq!(own, level == "debug");
+            });
+        }
+    }
+
+    /// Goal: no stranger writes into the log, whatever level an operator chose. Method: as above.
+    #[test]
+    fn malformed_requests_are_no_lines_of_the_log() {
+        use tracing_subscriber::layer::SubscriberExt as _;
+        use tracing_subscriber::registry;
+        for (wanted, heard) in [
+            (quiet("info").as_str(), false),
+            ("trace", false),
+            ("info,actix_http=warn", false),
+            ("info,actix_http::h1::dispatcher=error", true),
+        ] {
+            tracing::subscriber::with_default(registry().with(guarded(wanted)), || {
+                let found = tracing::event_enabled!(
+                    target: "actix_http::h1::dispatcher", tracing::Level::ERROR
+                );
+                assert_eq!(found, heard, "{wanted}");
+                assert!(tracing::event_enabled!(target: "actix_server", tracing::Level::WARN));
+                assert!(tracing::event_enabled!(target: "palisade::run", tracing::Level::INFO));
             });
         }
     }
