@@ -1,6 +1,6 @@
 //! What a command prints: data on stdout, everything else on stderr.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -33,9 +33,9 @@ impl Output {
     /// Prints the command's document, or its lines for people.
     pub(crate) fn document(&self, value: &impl Serialize, human: impl FnOnce() -> String) {
         match self.format {
-            Format::Human => line(&human()),
+            Format::Human => self.line(&human()),
             Format::Json | Format::Jsonl => match serde_json::to_string(value) {
-                Ok(text) => line(&text),
+                Ok(text) => self.line(&text),
                 Err(error) => self.progress(&format!("cannot print: {error}")),
             },
         }
@@ -44,8 +44,8 @@ impl Output {
     /// Prints one event of a stream, which `json` keeps for the closing document.
     pub(crate) fn event(&self, value: &Value, human: &str) {
         match self.format {
-            Format::Human => line(human),
-            Format::Jsonl => line(&value.to_string()),
+            Format::Human => self.line(human),
+            Format::Jsonl => self.line(&value.to_string()),
             Format::Json => self.progress(human),
         }
     }
@@ -66,15 +66,25 @@ impl Output {
         warn_line(&problem.to_line());
         Exit::from_code(problem.exit_code).unwrap_or(Exit::Unexpected)
     }
-}
 
-/// A closed pipe is the reader's choice, not our failure.
-fn line(text: &str) {
-    drop(writeln!(
-        std::io::stdout().lock(),
-        "{}",
-        text.trim_end_matches('\n')
-    ));
+    fn line(&self, text: &str) {
+        let text = text.trim_end_matches('\n');
+        if let Err(error) = writeln!(std::io::stdout().lock(), "{text}") {
+            self.unwritten(&error);
+        }
+    }
+
+    /// Ends a command whose data stdout did not take: going on would look like success. A closed pipe
+    /// is the reader's choice, not our failure.
+    pub(crate) fn unwritten(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return;
+        }
+        let text = format!("cannot write to stdout: {error}");
+        let problem = Problem::new("storage.failed", text)
+            .hint("make room where stdout goes and ask again; what the command did stays done");
+        std::process::exit(i32::from(self.problem(&problem).code()));
+    }
 }
 
 fn warn_line(text: &str) {

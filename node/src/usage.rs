@@ -11,16 +11,19 @@ use crate::problem::Problem;
 
 /// Help goes to stdout; a mistake goes to stderr, which ends with the problem line as ever.
 pub(crate) fn explain(error: &clap::Error, args: &[OsString]) -> ExitCode {
-    drop(error.print());
-    if !error.use_stderr() {
-        return ExitCode::SUCCESS;
-    }
-    let problem = Problem::new("usage", said(&error.render().to_string()))
-        .hint(format!("{} --help", command_of(args)));
     let output = Output {
         format: Format::Jsonl,
         quiet: false,
     };
+    let printed = error.print();
+    if !error.use_stderr() {
+        if let Err(error) = printed {
+            output.unwritten(&error);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let problem = Problem::new("usage", said(&error.render().to_string()))
+        .hint(format!("{} --help", command_of(args)));
     ExitCode::from(output.problem(&problem).code())
 }
 

@@ -10,6 +10,8 @@ pub const EXIT_NOT_FOUND: u8 = 3;
 pub const EXIT_UNAVAILABLE: u8 = 4;
 /// An assertion was false.
 pub const EXIT_FALSE: u8 = 8;
+/// A durable write failed.
+pub const EXIT_STORAGE: u8 = 76;
 /// Bad configuration.
 pub const EXIT_CONFIG: u8 = 78;
 /// Somebody pressed Ctrl-C while a command was at work.
@@ -57,6 +59,17 @@ impl CommandError {
         let hint = "make room there, then begin anew: `palisade testnet up --fresh`, or \
                     `testnet init` into an empty folder";
         Self::unavailable(detail, hint)
+    }
+
+    /// Stdout did not take what it was given.
+    #[must_use]
+    pub fn unprinted(error: &std::io::Error) -> Self {
+        Self {
+            exit: EXIT_STORAGE,
+            code: "storage.failed",
+            detail: format!("cannot write to stdout: {error}"),
+            hint: "make room where stdout goes; `palisade testnet status` shows what runs".into(),
+        }
     }
 
     /// This build has no profiles.

@@ -48,4 +48,5 @@ pub mod setup;
 pub mod sim;
 pub mod slot;
 pub mod supervisor;
+mod terminal;
 pub mod view;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use serde_json::json;
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Context;
 use crate::cli::Cli;
 use crate::exit::Exit;
+use crate::problem::Problem;
 
 /// The binary's name in shells and pages.
 const NAME: &str = "palisade";
@@ -45,7 +46,7 @@ pub(crate) fn completions(context: &Context, args: &CompletionsArgs) -> Result<E
 /// Writes one page a command, `palisade-job-submit.1` and so on.
 pub(crate) fn man(context: &Context, args: &ManArgs) -> Result<Exit> {
     let dir = &args.dir;
-    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    std::fs::create_dir_all(dir).map_err(|error| unwritten(dir, &error))?;
     let mut command = Cli::command();
     command.build();
     let mut pages = Vec::new();
@@ -64,6 +65,11 @@ pub(crate) fn man(context: &Context, args: &ManArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+fn unwritten(dir: &Path, error: &std::io::Error) -> Problem {
+    let text = format!("cannot write to {}: {error}", dir.display());
+    Problem::new("storage.failed", text).hint("name a directory that you may write to, with room")
+}
+
 /// The page of a command, then those of its subcommands.
 fn pages_of(dir: &Path, command: Command, pages: &mut Vec<String>) -> Result<()> {
     let below: Vec<Command> = command
@@ -74,7 +80,7 @@ fn pages_of(dir: &Path, command: Command, pages: &mut Vec<String>) -> Result<()>
     let page = clap_mangen::Man::new(command);
     let path = page
         .generate_to(dir)
-        .with_context(|| dir.display().to_string())?;
+        .map_err(|error| unwritten(dir, &error))?;
     let name = path.file_name().unwrap_or_default();
     pages.push(name.to_string_lossy().into_owned());
     below

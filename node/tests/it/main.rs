@@ -21,6 +21,7 @@ mod references_out_of_date;
 mod requests_malformed;
 mod seeds_absurd;
 mod sign_state_moved;
+mod stdout_full;
 mod wrong_chain;
 
 use std::path::Path;

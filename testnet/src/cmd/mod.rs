@@ -20,26 +20,19 @@ use serde::Serialize;
 use crate::cli::{Context, Output};
 use crate::error::CommandError;
 use crate::manifest::duration_ms;
+use crate::terminal::{note, stdout};
 
 /// Prints a document: as JSON, or as the text for people.
-#[expect(clippy::print_stdout, reason = "stdout is where data goes")]
 fn print(
     context: &Context<'_>,
     document: &impl Serialize,
     human: impl FnOnce() -> String,
 ) -> Result<()> {
-    match context.output {
-        Output::Human => println!("{}", human()),
-        Output::Json => println!("{}", serde_json::to_string_pretty(document)?),
-        Output::JsonLines => println!("{}", serde_json::to_string(document)?),
-    }
-    Ok(())
-}
-
-/// Progress for people, on stderr.
-#[expect(clippy::print_stderr, reason = "stderr is where progress goes")]
-fn note(text: &str) {
-    eprintln!("{text}");
+    stdout(&match context.output {
+        Output::Human => human(),
+        Output::Json => serde_json::to_string_pretty(document)?,
+        Output::JsonLines => serde_json::to_string(document)?,
+    })
 }
 
 fn duration(flag: &str, text: &str) -> Result<Duration> {

@@ -29,6 +29,7 @@ use crate::manifest::{Manifest, duration_ms};
 use crate::net::{Net, Tie};
 use crate::setup::{Addresses, Setup};
 use crate::slot::Slot;
+use crate::terminal::{note, stdout};
 use stage::Stage;
 
 /// The validators, in this order.
@@ -259,11 +260,6 @@ fn problem(code: &'static str, error: &anyhow::Error) -> Problem {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the story and its document"
-)]
 fn announce(
     fact: &Fact,
     number: usize,
@@ -277,36 +273,34 @@ fn announce(
                 "event": "fact", "name": fact.name, "ok": fact.ok, "detail": fact.detail,
                 "data": fact.data,
             });
-            println!("{}", serde_json::to_string(&event)?);
+            stdout(&serde_json::to_string(&event)?)?;
         }
         Output::Human | Output::Json => {
             let mark = if fact.ok { "ok   " } else { "FALSE" };
             let seconds = clock.seconds();
-            eprintln!(
+            note(&format!(
                 "[{number}/{count}] {mark} {:<24} {seconds:>5.1} s  {}",
                 fact.name, fact.detail
-            );
+            ));
         }
     }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "stdout is where data goes")]
 fn print(report: &Report, context: &Context<'_>) -> Result<()> {
-    match context.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(report)?),
-        Output::JsonLines => println!("{}", serde_json::to_string(report)?),
+    stdout(&match context.output {
+        Output::Json => serde_json::to_string_pretty(report)?,
+        Output::JsonLines => serde_json::to_string(report)?,
         Output::Human => {
             let held = report.facts.iter().filter(|fact| fact.ok).count();
-            println!(
+            format!(
                 "{held} of {} facts hold, {:.1} s; artefacts in {}",
                 report.facts.len(),
                 report.duration_s,
                 report.artefacts
-            );
+            )
         }
-    }
-    Ok(())
+    })
 }
 
 fn verdict(report: &Report) -> Result<()> {
