@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, TransportError};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
@@ -54,12 +54,12 @@ pub enum StartError {
     #[error("cannot set up the transport: {0}")]
     Transport(String),
     /// An address could not be bound.
-    #[error("cannot listen on {address}: {reason}")]
+    #[error("cannot listen on {address}: {source}")]
     Listen {
         /// Which.
         address: Multiaddr,
-        /// Why.
-        reason: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// Bans or address book could not be read.
     #[error("cannot read peer memory: {0}")]
@@ -94,7 +94,7 @@ pub fn start(
             .listen_on(address.clone())
             .map_err(|error| StartError::Listen {
                 address: address.clone(),
-                reason: error.to_string(),
+                source: refusal(error),
             })?;
     }
     let (high, high_out) = mpsc::channel(HIGH);
@@ -137,6 +137,21 @@ pub fn start(
         ended: ended_out,
     };
     Ok((handle, lanes))
+}
+
+/// What the system said. libp2p wraps its error out of reach and says nothing of its own, but what it
+/// wraps still reads as the system's, with the number at the end.
+fn refusal(error: TransportError<io::Error>) -> io::Error {
+    let error = match error {
+        TransportError::Other(error) => error,
+        other => return io::Error::new(io::ErrorKind::Unsupported, other.to_string()),
+    };
+    let text = error.to_string();
+    let number = text
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once("(os error "))
+        .and_then(|(_, number)| number.parse().ok());
+    number.map_or(error, io::Error::from_raw_os_error)
 }
 
 fn workers() -> usize {

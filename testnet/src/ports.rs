@@ -6,21 +6,50 @@ use std::path::Path;
 /// More of a command line says no more about which process it is.
 const COMMAND_CHARS_MAX: usize = 120;
 
+/// What a port is a port of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Streams.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl Transport {
+    /// The kernel's tables of its sockets.
+    const fn tables(self) -> [&'static str; 2] {
+        match self {
+            Self::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
+            Self::Udp => ["/proc/net/udp", "/proc/net/udp6"],
+        }
+    }
+
+    /// The state of a socket that holds its port: TCP_LISTEN, or TCP_CLOSE, as datagrams know no
+    /// connection (include/net/tcp_states.h).
+    const fn holds(self) -> &'static str {
+        match self {
+            Self::Tcp => "0A",
+            Self::Udp => "07",
+        }
+    }
+}
+
 /// `port 8645 is taken by pid 4711 (palisade node run)`, as far as the kernel lets us see.
 #[must_use]
-pub fn describe_taken(port: u16) -> String {
-    match holder(port) {
+pub fn describe_taken(transport: Transport, port: u16) -> String {
+    match holder(transport, port) {
         Some((pid, name)) => format!("port {port} is taken by pid {pid} ({name})"),
         None => format!("port {port} is taken"),
     }
 }
 
-/// The process that listens on a TCP port: its socket's inode, then whose descriptor that is.
-fn holder(port: u16) -> Option<(u32, String)> {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+/// The process that listens on a port: its socket's inode, then whose descriptor that is.
+fn holder(transport: Transport, port: u16) -> Option<(u32, String)> {
+    let tables = transport.tables();
+    let inode = tables
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
-        .find_map(|table| listening_inode(&table, port))?;
+        .find_map(|table| listening_inode(&table, transport.holds(), port))?;
     let wanted = format!("socket:[{inode}]");
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = entry
@@ -79,13 +108,13 @@ fn shown(text: &str) -> String {
     shown
 }
 
-/// Field 2 is `address:port` in hexadecimal, field 4 the state (0A listens), field 10 the inode
-/// (proc(5), /proc/net/tcp).
-fn listening_inode(table: &str, port: u16) -> Option<u64> {
+/// Field 2 is `address:port` in hexadecimal, field 4 the state, field 10 the inode (proc(5),
+/// /proc/net/tcp and /proc/net/udp).
+fn listening_inode(table: &str, state: &str, port: u16) -> Option<u64> {
     table.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (_, found) = fields.get(1)?.rsplit_once(':')?;
-        let listens = *fields.get(3)? == "0A";
+        let listens = *fields.get(3)? == state;
         (listens && u16::from_str_radix(found, 16) == Ok(port))
             .then(|| fields.get(9)?.parse().ok())
             .flatten()
@@ -98,16 +127,19 @@ mod tests {
 
     #[test]
     fn a_taken_port_names_its_holder() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let text = describe_taken(port);
-        assert!(
-            text.contains(&format!("pid {}", std::process::id())),
-            "{text}"
-        );
-        let own = std::env::args().next().unwrap();
-        let own = Path::new(&own).file_name().unwrap().to_string_lossy();
-        assert!(text.contains(&format!("({own}")), "{text}");
+        let stream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for (transport, address) in [
+            (Transport::Tcp, stream.local_addr().unwrap()),
+            (Transport::Udp, datagrams.local_addr().unwrap()),
+        ] {
+            let text = describe_taken(transport, address.port());
+            let pid = format!("pid {}", std::process::id());
+            assert!(text.contains(&pid), "{text}");
+            let own = std::env::args().next().unwrap();
+            let own = Path::new(&own).file_name().unwrap().to_string_lossy();
+            assert!(text.contains(&format!("({own}")), "{text}");
+        }
     }
 
     fn of(cmdline: &[u8]) -> String {

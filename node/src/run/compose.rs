@@ -19,7 +19,7 @@ use super::halt;
 use super::log;
 use super::notify;
 use super::open::{Keys, exit_of, net_config, open_keys, open_sandbox, open_store};
-use super::sockets::{Handed, Sockets};
+use super::sockets::{self, Handed, Sockets};
 use crate::api::{self, Buckets, Host, Listeners, Meters, Shared, Shelf};
 use crate::auth::Nonces;
 use crate::clock;
@@ -93,8 +93,8 @@ fn start_problem(home: &Home, error: StartError) -> anyhow::Error {
             .exit(exit_of(fatal.reason.exit_code()))
             .into()
         }
-        StartError::Net(error @ net::StartError::Listen { .. }) => {
-            Problem::new("port.taken", error).into()
+        StartError::Net(net::StartError::Listen { address, source }) => {
+            sockets::refused("net", &address.to_string(), &source).into()
         }
         other => other.into(),
     }

@@ -16,4 +16,4 @@ mod sockets;
 
 pub(crate) use compose::{Options, run};
 pub(crate) use log::quiet;
-pub(crate) use sockets::{Handed, handed};
+pub(crate) use sockets::{Handed, handed, socket_of, taken};

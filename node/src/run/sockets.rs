@@ -1,10 +1,12 @@
 //! Listening sockets: handed in by whoever starts the node, or made here.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use anyhow::Result;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use testnet::ports::Transport;
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -87,22 +89,70 @@ impl Sockets {
 }
 
 fn bind(section: &str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "port.taken",
-            _ => "config.invalid",
-        };
-        let text = match code {
-            "port.taken" => testnet::ports::describe_taken(address.port()),
-            _ => error.to_string(),
-        };
-        Problem::new(code, format!("{section}.listen = {address}: {text}")).into()
-    })
+    TcpListener::bind(address)
+        .map_err(|error| refused(section, &address.to_string(), &error).into())
+}
+
+/// Why nothing listens where a section of the configuration says: its port has somebody else, who is
+/// named, or this host has no such address.
+pub(super) fn refused(section: &str, address: &str, error: &io::Error) -> Problem {
+    let code = match error.kind() {
+        io::ErrorKind::AddrInUse => "port.taken",
+        _ => "config.invalid",
+    };
+    let text = taken(address, error).unwrap_or_else(|| error.to_string());
+    Problem::new(code, format!("{section}.listen = {address}: {text}"))
+}
+
+/// Whoever has the port of an address, as far as the kernel lets us see.
+pub(crate) fn taken(address: &str, error: &io::Error) -> Option<String> {
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return None;
+    }
+    let (address, transport) = match address.parse() {
+        Ok(address) => (address, Transport::Tcp),
+        Err(_) => socket_of(address)?,
+    };
+    Some(testnet::ports::describe_taken(transport, address.port()))
+}
+
+/// The socket of a multiaddress.
+pub(crate) fn socket_of(text: &str) -> Option<(SocketAddr, Transport)> {
+    let mut words = text.split('/').skip(1);
+    let (family, ip) = (words.next()?, words.next()?);
+    let (protocol, port) = (words.next()?, words.next()?);
+    let transport = match protocol {
+        "tcp" => Transport::Tcp,
+        "udp" => Transport::Udp,
+        _ => return None,
+    };
+    if !["ip4", "ip6"].contains(&family) {
+        return None;
+    }
+    let address = SocketAddr::new(ip.parse().ok()?, port.parse().ok()?);
+    Some((address, transport))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets_of_multiaddresses() {
+        let quic = socket_of("/ip4/127.0.0.1/udp/8640/quic-v1").unwrap();
+        assert_eq!(quic, ("127.0.0.1:8640".parse().unwrap(), Transport::Udp));
+        let tcp = socket_of("/ip6/::1/tcp/1").unwrap();
+        assert_eq!(tcp, ("[::1]:1".parse().unwrap(), Transport::Tcp));
+        for bad in [
+            "",
+            "/dns4/x/tcp/1",
+            "/ip4/127.0.0.1",
+            "/ip4/x/tcp/1",
+            "/ip4/1.2.3.4/sctp/1",
+        ] {
+            assert!(socket_of(bad).is_none(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_taken_port_is_named() {

@@ -71,9 +71,28 @@ fn a_taken_port_is_named() {
     assert!(named("METRICS").contains(&holder));
     let file = home(dir.path()).join("node.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let peer = format!("/ip4/127.0.0.1/tcp/{}", address.port());
-    std::fs::write(&file, text.replace("/ip4/127.0.0.1/tcp/0", &peer)).unwrap();
-    named("NET");
+    let listen = |peer: &str| {
+        std::fs::write(&file, text.replace("/ip4/127.0.0.1/tcp/0", peer)).unwrap();
+    };
+    listen(&format!("/ip4/127.0.0.1/tcp/{}", address.port()));
+    assert!(named("NET").contains(&holder));
+
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = datagrams.local_addr().unwrap().port();
+    listen(&format!("/ip4/127.0.0.1/udp/{port}/quic-v1"));
+    let problem = refused(&run("NET"), "port.taken", 4);
+    let detail = problem["detail"].as_str().unwrap();
+    let holds = format!("port {port} is taken by {holder}");
+    assert!(detail.contains(&holds), "{problem}");
+
+    // An address of another host (RFC 5737 keeps it free) is no port that somebody took.
+    listen("/ip4/192.0.2.1/udp/18701/quic-v1");
+    let problem = refused(&run("NET"), "config.invalid", 78);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("Cannot assign requested address"),
+        "{problem}"
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::clock::Deadline;
 use crate::error::CommandError;
 use crate::files::{Endpoint, Endpoints, NetDir};
 use crate::plan::{Plan, PlannedNode};
+use crate::ports::Transport;
 use crate::slot::Slot;
 
 const API_PORT: u16 = 8645;
@@ -283,7 +284,7 @@ fn first(flag: &str, asked: Option<u16>, usual: u16) -> Result<TcpListener> {
     match asked {
         Some(port) => bind(port).map_err(|error| {
             let detail = match error.kind() {
-                std::io::ErrorKind::AddrInUse => crate::ports::describe_taken(port),
+                std::io::ErrorKind::AddrInUse => crate::ports::describe_taken(Transport::Tcp, port),
                 _ => format!("port {port}: {error}"),
             };
             let hint = format!("end what holds it, or give another {flag}");

@@ -1,15 +1,17 @@
 //! Checks of this machine, with or without a home: processor, ports, descriptors, clock, disk.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
+use testnet::ports::Transport;
 
 use super::row::{Row, Verdict};
 use crate::api::{disk_free, disk_size};
 use crate::config::Config;
 use crate::home::Home;
+use crate::run::{socket_of, taken};
 
 /// Fewer open files, and peers are turned away (network.md).
 const DESCRIPTORS_MIN: u64 = 4_096;
@@ -57,14 +59,12 @@ fn ports(home: &Home, config: &Config) -> Vec<Row> {
         rows.push(port(
             check,
             &address.to_string(),
-            TcpListener::bind(address)
-                .map_err(|error| named(error, address))
-                .err(),
+            TcpListener::bind(address).err(),
             own,
         ));
     }
     for text in &config.net.listen {
-        let Some((address, udp)) = socket_of(text) else {
+        let Some((address, transport)) = socket_of(text) else {
             let words = (
                 "/ip4/A.B.C.D/udp/PORT/quic-v1 or …/tcp/PORT",
                 "palisade config check",
@@ -72,52 +72,31 @@ fn ports(home: &Home, config: &Config) -> Vec<Row> {
             rows.push(Row::new("port peers", Verdict::Fail, text.clone(), words));
             continue;
         };
-        let taken = match udp {
-            true => UdpSocket::bind(address).err(),
-            false => TcpListener::bind(address)
-                .map_err(|error| named(error, address))
-                .err(),
+        let refused = match transport {
+            Transport::Udp => UdpSocket::bind(address).err(),
+            Transport::Tcp => TcpListener::bind(address).err(),
         };
-        rows.push(port("port peers", text, taken, own));
+        rows.push(port("port peers", text, refused, own));
     }
     rows
 }
 
-/// Whoever has a taken port, as far as the kernel lets us see.
-fn named(error: io::Error, address: SocketAddr) -> io::Error {
-    match error.kind() {
-        kind @ io::ErrorKind::AddrInUse => {
-            io::Error::new(kind, testnet::ports::describe_taken(address.port()))
-        }
-        _ => error,
-    }
-}
-
-fn port(check: &str, address: &str, taken: Option<io::Error>, own: bool) -> Row {
+fn port(check: &str, address: &str, refused: Option<io::Error>, own: bool) -> Row {
     let words = (
         "an address of this host with a free port",
         "end what has it (ss -lnp), or change node.toml",
     );
-    match taken {
+    match refused {
         None => Row::new(check, Verdict::Pass, format!("{address} is free"), words),
         Some(error) if own && error.kind() == io::ErrorKind::AddrInUse => {
             let found = format!("{address} is taken while this home's node runs");
             Row::new(check, Verdict::Pass, found, words)
         }
-        Some(error) => Row::new(check, Verdict::Fail, format!("{address}: {error}"), words),
+        Some(error) => {
+            let why = taken(address, &error).unwrap_or_else(|| error.to_string());
+            Row::new(check, Verdict::Fail, format!("{address}: {why}"), words)
+        }
     }
-}
-
-/// The socket of a multiaddress, and whether it is a datagram's.
-fn socket_of(text: &str) -> Option<(SocketAddr, bool)> {
-    let mut words = text.split('/').skip(1);
-    let (family, ip) = (words.next()?, words.next()?);
-    let (protocol, port) = (words.next()?, words.next()?);
-    if !["ip4", "ip6"].contains(&family) || !["tcp", "udp"].contains(&protocol) {
-        return None;
-    }
-    let address = SocketAddr::new(ip.parse().ok()?, port.parse().ok()?);
-    Some((address, protocol == "udp"))
 }
 
 /// Whether a person can trust this process to keep many connections.
@@ -195,23 +174,6 @@ pub(super) fn storage(data: &Path) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sockets_of_multiaddresses() {
-        let quic = socket_of("/ip4/127.0.0.1/udp/8640/quic-v1").unwrap();
-        assert_eq!(quic, ("127.0.0.1:8640".parse().unwrap(), true));
-        let tcp = socket_of("/ip6/::1/tcp/1").unwrap();
-        assert_eq!(tcp, ("[::1]:1".parse().unwrap(), false));
-        for bad in [
-            "",
-            "/dns4/x/tcp/1",
-            "/ip4/127.0.0.1",
-            "/ip4/x/tcp/1",
-            "/ip4/1.2.3.4/sctp/1",
-        ] {
-            assert!(socket_of(bad).is_none(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_taken_port_fails_unless_this_homes_node_has_it() {
