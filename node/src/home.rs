@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use protocol::digest::ChainId;
 use protocol::genesis::Genesis;
 use protocol::limits::GENESIS_BYTES_MAX;
+use storage::home::{HomeError, HomeLock};
 
 use crate::config::load::{self, Loaded};
+use crate::exit::Exit;
 use crate::keys::file::read_limited;
 use crate::problem::Problem;
 
@@ -54,6 +56,18 @@ impl Home {
     /// The directory itself.
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Holds the home for this process alone.
+    pub(crate) fn lock(&self) -> Result<HomeLock, Problem> {
+        HomeLock::acquire(&self.root).map_err(|error| {
+            let code = match &error {
+                HomeError::Locked { .. } => "lock.held",
+                _ => "storage.failed",
+            };
+            let exit = Exit::from_code(error.exit().code()).unwrap_or(Exit::Unexpected);
+            Problem::new(code, &error).exit(exit)
+        })
     }
 
     /// The configuration.

@@ -7,7 +7,6 @@ use anyhow::Result;
 use clap::Subcommand;
 use protocol::units::Height;
 use serde_json::json;
-use storage::home::HomeLock;
 use storage::layer::OsLayer;
 use storage::sign::portable::{SignStateExport, StoppedSignState};
 use storage::sign::slot::SignerIdentity;
@@ -61,8 +60,7 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
             context.home.keys().display()
         );
     };
-    let lock =
-        HomeLock::acquire(context.home.root()).map_err(|error| Problem::new("lock.held", error))?;
+    let lock = context.home.lock()?;
     let identity = SignerIdentity {
         chain: chain.id,
         public_key: key.public()?,

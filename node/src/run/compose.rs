@@ -12,7 +12,6 @@ use anyhow::Result;
 use net::JsonMemory;
 use prometheus::Registry;
 use storage::Storage;
-use storage::home::HomeLock;
 use storage::open::Recovered;
 
 use super::halt;
@@ -55,8 +54,7 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit> {
     for dir in [home.run(), home.data()] {
         file::private_dir(&dir)?;
     }
-    let lock = HomeLock::acquire(home.root())
-        .map_err(|error| Problem::new("lock.held", &error).exit(exit_of(error.exit().code())))?;
+    let lock = home.lock()?;
     halt::forget(home);
     let keys = open_keys(context, &config, &chain)?;
     let sockets = Sockets::open(options.handed, &config)?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage::home::HomeLock;
+use storage::home::{HomeError, HomeLock};
 use storage::layer::OsLayer;
 use storage::sign::portable::StoppedSignState;
 use storage::sign::slot::SignerIdentity;
@@ -141,7 +141,8 @@ fn sign_state(context: &Context, chain: &Chain) -> Row {
     };
     let lock = match HomeLock::acquire(context.home.root()) {
         Ok(lock) => lock,
-        Err(error) => return row(Verdict::Pass, error.to_string()),
+        Err(error @ HomeError::Locked { .. }) => return row(Verdict::Pass, error.to_string()),
+        Err(error) => return row(Verdict::Fail, error.to_string()),
     };
     let identity = SignerIdentity {
         chain: chain.id,
