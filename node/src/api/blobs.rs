@@ -7,6 +7,7 @@ use protocol::codec::decode_canonical;
 use protocol::digest::Digest;
 use protocol::manifest::{FileDigest, InputManifest, ModelManifest};
 use serde_json::json;
+use storage::blobs::BlobError;
 
 use super::answer::Answer;
 use super::call::Call;
@@ -15,11 +16,26 @@ use crate::problem::Problem;
 
 fn refused(error: PutError) -> Problem {
     let code = match &error {
+        PutError::Blob(error) => return unkept(error),
         PutError::WrongHash { .. } => "blob.digest",
         PutError::TooLong(_) => "api.body_too_large",
         PutError::Manifest(_) => "model.refused",
         PutError::NotTaken(_) => "api.overloaded",
-        _ => "blob.missing",
+        _ => "internal",
+    };
+    Problem::new(code, error)
+}
+
+/// Why the store did not keep a blob: what was sent, what is not here, or the disk.
+fn unkept(error: &BlobError) -> Problem {
+    let code = match error {
+        BlobError::Missing { .. } | BlobError::Corrupt { .. } => "blob.missing",
+        BlobError::WrongHash { .. } => "blob.digest",
+        BlobError::TooLong { .. } => "api.body_too_large",
+        BlobError::WrongParts { .. } => "model.refused",
+        BlobError::QuotaFull { .. } => "blob.no_room",
+        BlobError::Io { .. } => "storage.failed",
+        _ => "internal",
     };
     Problem::new(code, error)
 }

@@ -52,6 +52,7 @@ registry! {
     "auth.role" 403 Refused "This key has no role here" "Sign with a wallet key that has an account, or a validator's session key.";
     "blob.digest" 422 Rejected "The bytes do not have the digest in the path" "Hash what you send: PUT /v1/blobs/<sha256 of the body>.";
     "blob.missing" 404 NotFound "This node does not hold that blob" "Ask another node, or put it first with `palisade model put`.";
+    "blob.no_room" 507 Unavailable "The node has no room for that blob" "Ask another node; its operator raises `storage.blobs` in node.toml.";
     "block.unknown" 404 NotFound "This node has no such block" "palisade status says how high the chain is.";
     "chain.other" 409 Config "The node serves another chain" "Name the right one with --api, or the right home with --home.";
     "check.clock" 503 False "The clock is off" "Synchronise it (chrony, systemd-timesyncd).";
