@@ -76,11 +76,13 @@ impl StoreError {
         matches!(self, Self::Io { source, .. } if [StorageFull, QuotaExceeded].contains(&source.kind()))
     }
 
-    /// How this ends the process; `None` if only the request is at fault.
+    /// How this ends the process; `None` if only the request is at fault. A rebuild needs room of its
+    /// own, so a start after a full disk would end like the run before it, over and over.
     #[must_use]
-    pub const fn exit(&self) -> Option<ExitKind> {
+    pub fn exit(&self) -> Option<ExitKind> {
         match self {
             Self::ValueTooLong { .. } | Self::KeyLength { .. } => None,
+            _ if self.is_full() => Some(ExitKind::Durability),
             _ => Some(ExitKind::Rebuild),
         }
     }
@@ -173,4 +175,24 @@ pub trait Kv: Send {
     /// # Errors
     /// When the backend fails; nothing more may be asked of it.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_disk_is_not_put_right_by_a_rebuild() {
+        let of = |kind: io::ErrorKind| StoreError::Io {
+            action: "use",
+            path: "db".into(),
+            source: kind.into(),
+        };
+        for full in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert_eq!(of(full).exit(), Some(ExitKind::Durability), "{full}");
+        }
+        assert_eq!(of(io::ErrorKind::Other).exit(), Some(ExitKind::Rebuild));
+        let ruined = StoreError::Panicked("corrupt".into());
+        assert_eq!(ruined.exit(), Some(ExitKind::Rebuild));
+    }
 }

@@ -13,6 +13,8 @@ use net::JsonMemory;
 use prometheus::Registry;
 use storage::Storage;
 use storage::open::Recovered;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::halt;
 use super::log;
@@ -29,7 +31,6 @@ use crate::history::{self, History, Source};
 use crate::home::{Chain, Home};
 use crate::keys::file;
 use crate::peer_id;
-use crate::problem::Problem;
 
 /// How a node is started.
 #[derive(Debug)]
@@ -83,13 +84,7 @@ fn start_problem(home: &Home, error: StartError) -> anyhow::Error {
     match error {
         StartError::Fatal(fatal) => {
             halt::note(home, &fatal);
-            Problem::new(
-                "internal",
-                format!("{}: {}", fatal.reason.name(), fatal.detail),
-            )
-            .hint("palisade status shows run/halt.json; do not delete sign-state")
-            .exit(exit_of(fatal.reason.exit_code()))
-            .into()
+            halt::problem(&fatal).into()
         }
         StartError::Net(net::StartError::Listen { address, source }) => {
             sockets::refused("net", &address.to_string(), &source).into()
@@ -201,79 +196,87 @@ fn serve(
     file::write_private(&home.api_file(), listening.to_string().as_bytes())?;
     tracing::info!(api = %listening, metrics = %scraped, peer_id = %shared.peer_id, height = node.snapshot().height.0, "node_started");
     notify::ready();
-    let ended = wait(&node)?;
+    let mut signals = Signals::heed()?;
+    let fault = signals.wait(&node);
     notify::stopping();
-    let exit = match ended {
-        End::Asked => Exit::Ok,
-        End::Fault(fatal) => {
-            halt::note(home, &fatal);
-            shared.halted.store(true, Ordering::SeqCst);
-            shared.meters.halt(fatal.reason.name());
-            exit_of(fatal.reason.exit_code())
-        }
-    };
+    let exit = fault.as_ref().map_or(Exit::Ok, |fatal| {
+        halt::note(home, fatal);
+        shared.halted.store(true, Ordering::SeqCst);
+        shared.meters.halt(fatal.reason.name());
+        exit_of(fatal.reason.exit_code())
+    });
     if let Err(error) = node.shutdown() {
         tracing::error!(%error, "shutdown_incomplete");
     }
     if exit != Exit::Ok && exit != Exit::Panic {
-        linger()?;
+        signals.linger();
     }
     served.stop();
     for file in [home.admin_socket(), home.api_file()] {
         drop(std::fs::remove_file(file));
     }
     tracing::info!(code = exit.code(), "node_stopped");
-    Ok(exit)
+    fault.map_or(Ok(Exit::Ok), |fatal| Err(halt::problem(&fatal).into()))
 }
 
-enum End {
-    Asked,
-    Fault(Fatal),
+/// What asks a node to end, from the first of them to the last: one that comes between the fault and the
+/// last scrapes is not lost.
+struct Signals {
+    runtime: Runtime,
+    term: Signal,
+    interrupt: Signal,
 }
 
-/// Waits for a signal or a fault, with a sign of life to the service manager now and then.
-fn wait(node: &NodeHandle) -> Result<End> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut fault = node.fatal();
-        let mut term = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let beat = notify::beat();
-        loop {
-            tokio::select! {
-                _ = term.recv() => return Ok(End::Asked),
-                _ = interrupt.recv() => return Ok(End::Asked),
-                () = tokio::time::sleep(beat.unwrap_or_default()), if beat.is_some() => {
-                    notify::alive(node).await;
-                }
-                changed = fault.changed() => {
-                    if let Some(fatal) = fault.borrow().clone() {
-                        return Ok(End::Fault(fatal));
+impl Signals {
+    fn heed() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let within = runtime.enter();
+        let (term, interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        drop(within);
+        Ok(Self {
+            runtime,
+            term,
+            interrupt,
+        })
+    }
+
+    /// Waits for a signal or a fault, with a sign of life to the service manager now and then.
+    fn wait(&mut self, node: &NodeHandle) -> Option<Fatal> {
+        let (term, interrupt) = (&mut self.term, &mut self.interrupt);
+        self.runtime.block_on(async {
+            let mut fault = node.fatal();
+            let beat = notify::beat();
+            loop {
+                tokio::select! {
+                    _ = term.recv() => return None,
+                    _ = interrupt.recv() => return None,
+                    () = tokio::time::sleep(beat.unwrap_or_default()), if beat.is_some() => {
+                        notify::alive(node).await;
                     }
-                    if changed.is_err() {
-                        return Ok(End::Asked);
+                    changed = fault.changed() => {
+                        let fatal = fault.borrow().clone();
+                        if fatal.is_some() || changed.is_err() {
+                            return fatal;
+                        }
                     }
                 }
             }
-        }
-    })
-}
+        })
+    }
 
-/// Serves the last scrapes, unless told to go at once.
-fn linger() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut term = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = term.recv() => {}
-            () = tokio::time::sleep(halt::LINGER) => {}
-        }
-        Ok(())
-    })
+    /// Serves the last scrapes, unless told to go at once.
+    fn linger(&mut self) {
+        let term = &mut self.term;
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = term.recv() => {}
+                () = tokio::time::sleep(halt::LINGER) => {}
+            }
+        });
+    }
 }
