@@ -1,13 +1,17 @@
-//! What tract computes through floats or 32 bits, done exactly; and two states of a loop kept apart.
+//! What tract computes through floats or 32 bits, done exactly; indices that tract panics on; and two
+//! states of a loop kept apart.
 //!
 //! On integers tract turns `x * x`, `Pow(x, 2)` and sums of squares into a square by way of f32,
-//! which is off beyond 2²⁴ and stops at i64, and it adds i64 in 32 bits. Equal initial states of a
+//! which is off beyond 2²⁴ and stops at i64, and it adds i64 in 32 bits. An i64 that meets a size is
+//! made a size in 32 bits. Equal initial states of a
 //! recurrent cell become one constant, and an axis moved for one of the two states breaks the other.
 //! Nodes are exchanged after the fuel is counted: what a run costs follows from the model as written.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::array::{GatherNd, OneHot, ScatterNd};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
@@ -17,6 +21,10 @@ use tract_onnx::tract_hir::tract_ndarray::{ArrayViewD, Axis};
 use crate::proto::Refused;
 use crate::report::Refusal;
 
+use self::indices::{Hot, Places};
+
+mod indices;
+
 /// Exchanges every such node. Refuses float functions of integers, which only reductions of ONNX
 /// allow and tract rounds in between.
 pub(crate) fn make_exact(model: &mut TypedModel) -> Result<(), Refused> {
@@ -24,11 +32,47 @@ pub(crate) fn make_exact(model: &mut TypedModel) -> Result<(), Refused> {
     for node in 0..model.nodes().len() {
         if model.node(node).op_is::<Scan>() {
             keep_apart(model, node).map_err(bad)?;
+        } else if let Some(lengths) = indexed_lengths(model, node).map_err(bad)? {
+            count_from_end(model, node, lengths).map_err(bad)?;
         } else if let Some(op) = exact_op(model, node)? {
             model.node_mut(node).op = op;
         }
     }
     Ok(())
+}
+
+/// The lengths of the axes that a node's indices point into, one for each of an index's parts.
+fn indexed_lengths(model: &TypedModel, node: usize) -> TractResult<Option<Vec<i64>>> {
+    let node = model.node(node);
+    let first = match node.op_as::<GatherNd>() {
+        Some(op) => op.batch_dims,
+        None if node.op_is::<ScatterNd>() => 0,
+        None => return Ok(None),
+    };
+    let (data, indices) = (
+        model.outlet_fact(node.inputs[0])?,
+        model.outlet_fact(node.inputs[1])?,
+    );
+    let parts = indices
+        .shape
+        .last()
+        .context("an index without parts")?
+        .to_usize()?;
+    let integers = [DatumType::I32, DatumType::I64].contains(&indices.datum_type);
+    let lengths = data.shape.iter().skip(first).take(parts);
+    let lengths = lengths
+        .map(|length| Ok(length.to_i64()?))
+        .collect::<TractResult<_>>()?;
+    Ok(integers.then_some(lengths))
+}
+
+fn count_from_end(model: &mut TypedModel, node: usize, lengths: Vec<i64>) -> TractResult<()> {
+    let name = format!("{}.places", model.node(node).name);
+    let indices = model.node(node).inputs[1];
+    let places = model
+        .wire_node(name, Places { lengths }, &[indices])?
+        .remove(0);
+    model.add_edge(places, InletId::new(node, 1))
 }
 
 fn exact_op(model: &TypedModel, node: usize) -> Result<Option<Box<dyn TypedOp>>, Refused> {
@@ -38,6 +82,13 @@ fn exact_op(model: &TypedModel, node: usize) -> Result<Option<Box<dyn TypedOp>>,
         return Ok(None);
     };
     let dtype = input.datum_type;
+    if let Some(op) = node.op_as::<OneHot>() {
+        return Ok(Some(Box::new(Hot(op.clone()))));
+    }
+    let size = |op: &Cast| op.to == TDim::datum_type() && dtype == DatumType::I64;
+    if node.op_as::<Cast>().is_some_and(size) {
+        return Ok(Some(Box::new(ExactSize)));
+    }
     if !dtype.is_integer() {
         return Ok(None);
     }
@@ -197,6 +248,39 @@ impl TypedOp for ExactSum {
             shape[*axis] = 1.to_dim();
         }
         Ok(tvec!(inputs[0].datum_type.fact(shape)))
+    }
+
+    as_op!();
+}
+
+/// A size of each i64, with all its bits.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct ExactSize;
+
+impl Op for ExactSize {
+    fn name(&self) -> StaticName {
+        "ExactSize".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for ExactSize {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let input = inputs.remove(0);
+        let view = input.try_as_plain_ram()?;
+        let sizes: ArrayViewD<'_, i64> = view.to_array_view()?;
+        let sizes = sizes.mapv(TDim::from);
+        Ok(tvec!(sizes.into_tensor().into_tvalue()))
+    }
+}
+
+impl TypedOp for ExactSize {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let shape = inputs[0].shape.iter().cloned().collect::<TVec<TDim>>();
+        Ok(tvec!(TDim::datum_type().fact(shape)))
     }
 
     as_op!();

@@ -11,6 +11,7 @@ use tract_onnx::tract_hir::infer::{Factoid, InferenceModelExt};
 use crate::operators::{Growth, growth_of};
 use crate::proto::{Axis, Port, Refused, graph_of, inputs_of};
 use crate::report::Refusal;
+use crate::standard::{reader, settle_defaults};
 use crate::tensor::datum;
 
 /// A typed graph, and what building it has already cost.
@@ -82,6 +83,7 @@ fn settle(model: &mut ModelProto, given: &[InputTensor]) -> Result<Vec<String>, 
         .as_mut()
         .ok_or_else(|| Refused::bad("holds no graph"))?;
     graph.value_info.clear();
+    settle_defaults(graph);
     for input in &mut graph.input {
         let Some(job) = given.iter().find(|tensor| tensor.name == input.name) else {
             continue;
@@ -109,8 +111,7 @@ fn settle(model: &mut ModelProto, given: &[InputTensor]) -> Result<Vec<String>, 
 /// Builds the typed graph. Consumes the proto, whose weights are copied on the way.
 pub(crate) fn build(mut proto: ModelProto, given: &[InputTensor]) -> Result<Typed, Refused> {
     let operators = settle(&mut proto, given)?;
-    let mut model = tract_onnx::onnx()
-        .with_ignore_value_info(true)
+    let mut model = reader()
         .model_for_proto_model(&proto)
         .map_err(|error| Refused::bad(format!("cannot be built: {error:#}")))?;
     drop(proto);

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Reading order: [`request`], [`report`], [`prepare`], `run`, then by phase: `proto`, `check`,
-//! `graph`, `fuel`, `tensor`. [`describe`] and [`npy`] serve clients, [`conformance`] the host.
+//! `standard`, `graph`, `fuel`, `exact`, `tensor`. [`describe`] and [`npy`] serve clients, [`conformance`] the host.
 //!
 //! Invariants: one thread; no foreign byte is parsed before `seal`; an outcome that gets signed follows
 //! from model and input alone, and whatever the host may have caused is a Decline; the phase of our code
@@ -41,6 +41,7 @@ pub mod report;
 pub mod request;
 mod rework;
 mod run;
+mod standard;
 mod tensor;
 
 pub use pins::{PrepareError, floor};

@@ -101,6 +101,7 @@ def elements():
         one(f"{name}-special", {"x": SPECIAL})
     for name in "Exp Log Sin Cos Tanh Sigmoid Erf Sqrt Softplus".split():
         one(f"{name}-sweep", {"x": SWEEP})
+    one("Celu-alpha", {"x": SPECIAL}, alpha=0.5)
     for name in "IsNaN IsInf".split():
         one(f"{name}-special", {"x": SPECIAL})
     one("Clip-special", {"x": SPECIAL}, {"lo": np.array(-1, F), "hi": np.array(2.5, F)})
@@ -187,6 +188,7 @@ def linear_and_pools():
     one("BatchNormalization-plain", {"x": image}, {**scale, "m": noise(37, 3), "v": np.abs(noise(38, 3)) + F(0.1)})
     one("InstanceNormalization-plain", {"x": image}, scale)
     one("LayerNormalization-last", {"x": noise(39, 2, 5, 24)}, {"s": noise(40, 24), "b": noise(41, 24)})
+    one("ConvTranspose-sized", {"x": image}, {"w": noise(31, 3, 5, 3, 3), "b": noise(32, 5)}, strides=[2, 2], output_shape=[2 * image.shape[2], 2 * image.shape[3] + 2])
     one("LRN-plain", {"x": image}, size=3, alpha=0.001, beta=0.75, bias=1.0)
     one("MaxPool-plain", {"x": image}, kernel_shape=[2, 2], strides=[2, 2])
     one("MaxPool-special", {"x": SPECIAL.reshape(1, 1, 4, 6)}, kernel_shape=[2, 2], strides=[1, 1])
@@ -207,6 +209,7 @@ def recurrences():
             }
         one(f"{name}-forward", {"x": seq}, parts(1), ("y", "h"), hidden_size=4)
         one(f"{name}-both", {"x": seq}, parts(2), ("y",), hidden_size=4, direction="bidirectional")
+        one(f"{name}-reverse", {"x": seq}, parts(1), ("y", "h"), hidden_size=4, direction="reverse")
 
 
 def shapes():
@@ -214,6 +217,8 @@ def shapes():
     one("Cast-f32-i32", {"x": FINITE}, to=T.INT32)
     one("Cast-f32-u8", {"x": np.abs(FINITE)}, to=T.UINT8)
     one("Cast-f32-i64", {"x": FINITE * F(1000)}, to=T.INT64)
+    one("Cast-f32-i64-wide", {"x": np.array([3e9, -1e12, 9.2e18, 2.7], F)}, to=T.INT64)
+    one("Cast-i64-i64", {"x": i64(2**33 + 5, -(2**62), 3)}, to=T.INT64)
     one("Cast-f32-bool", {"x": SPECIAL}, to=T.BOOL)
     one("Cast-i64-f32", {"x": i64(16777217, -3, 2**40)}, to=T.FLOAT)
     one("Cast-bool-f32", {"x": SPECIAL > 0}, to=T.FLOAT)
@@ -234,9 +239,12 @@ def shapes():
     one("GatherElements-last", {"x": noise(68, 3, 3), "i": np.array([[0, 2, 1], [2, 2, 0], [1, 0, -1]], np.int64)}, axis=1)
     one("GatherND-points", {"x": noise(69, 3, 4, 2), "i": np.array([[0, 1], [2, 3]], np.int64)})
     one("Identity-special", {"x": SPECIAL})
+    one("GatherND-from-end", {"x": noise(69, 3, 4, 2), "i": np.array([[0, -1], [-3, 3]], np.int64)})
+    one("OneHot-outside", {"i": i64(0, 5, -6)}, {"d": i64(5), "v": np.array([0.5, 2.0], F)})
     one("OneHot-last", {"i": i64(0, 3, -1)}, {"d": i64(5), "v": np.array([0.5, 2.0], F)})
     one("Pad-constant", {"x": x}, {"p": i64(0, 1, 2, 0, 2, 1), "v": np.array(1.5, F)})
     one("Pad-reflect", {"x": x}, {"p": i64(0, 1, 2, 0, 1, 1)}, mode="reflect")
+    one("Pad-reflect-value", {"x": x}, {"p": i64(0, 1, 2, 0, -1, 1), "v": np.array(1.5, F)}, mode="reflect")
     one("Pad-edge", {"x": x}, {"p": i64(0, 1, 2, 0, 1, 1)}, mode="edge")
     one("Resize-nearest", {"x": noise(70, 1, 2, 4, 5)}, {"_roi": None, "s": np.array([1, 1, 2, 2], F)}, mode="nearest")
     one("Resize-linear", {"x": noise(70, 1, 2, 4, 5)}, {"_roi": None, "s": np.array([1, 1, 1.5, 2.5], F)}, mode="linear")
@@ -246,6 +254,7 @@ def shapes():
     grid = np.array([[1, 0, 2], [0, 2, 1]], np.int64)
     one("ScatterElements-set", {"x": noise(72, 3, 3), "i": grid, "u": noise(73, 2, 3)}, axis=0)
     one("ScatterElements-add", {"x": noise(72, 3, 3), "i": grid, "u": noise(73, 2, 3)}, axis=0, reduction="add")
+    one("ScatterND-from-end", {"x": noise(74, 5, 3), "i": np.array([[-1], [1]], np.int64), "u": noise(75, 2, 3)})
     one("ScatterND-set", {"x": noise(74, 5, 3), "i": np.array([[4], [1]], np.int64), "u": noise(75, 2, 3)})
     one("Shape-itself", {"x": x})
     one("Size-itself", {"x": x})

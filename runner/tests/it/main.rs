@@ -13,4 +13,5 @@ mod many_tensors;
 mod mutated_models;
 mod onnx;
 mod other_processors;
+mod standard;
 mod support;

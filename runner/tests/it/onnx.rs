@@ -97,6 +97,23 @@ pub(crate) fn int_attribute(node: Bytes, name: &str, value: i64) -> Bytes {
     node.bytes(5, &attribute.0)
 }
 
+pub(crate) fn float_attribute(node: Bytes, name: &str, value: f32) -> Bytes {
+    let mut attribute = Bytes::default().text(1, name).int(20, 1).varint(2 << 3 | 5);
+    attribute.0.extend_from_slice(&value.to_le_bytes());
+    node.bytes(5, &attribute.0)
+}
+
+pub(crate) fn text_attribute(node: Bytes, name: &str, value: &str) -> Bytes {
+    let attribute = Bytes::default().text(1, name).text(4, value).int(20, 3);
+    node.bytes(5, &attribute.0)
+}
+
+pub(crate) fn ints_attribute(node: Bytes, name: &str, values: &[i64]) -> Bytes {
+    let attribute = Bytes::default().text(1, name).int(20, 7);
+    let attribute = values.iter().fold(attribute, |a, value| a.int(8, *value));
+    node.bytes(5, &attribute.0)
+}
+
 pub(crate) fn graph_attribute(node: Bytes, name: &str, graph: &Bytes) -> Bytes {
     let attribute = Bytes::default().text(1, name).bytes(6, &graph.0).int(20, 5);
     node.bytes(5, &attribute.0)
