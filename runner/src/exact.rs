@@ -142,7 +142,7 @@ fn keep_apart(model: &mut TypedModel, node: usize) -> TractResult<()> {
 
 /// Hands its input on. No optimiser sees through it.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
-struct Apart;
+pub(crate) struct Apart;
 
 impl Op for Apart {
     fn name(&self) -> StaticName {

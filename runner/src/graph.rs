@@ -19,6 +19,8 @@ pub(crate) struct Typed {
     pub(crate) model: TypedModel,
     /// Work on constants that tract did while analysing, which no typed node shows any more.
     pub(crate) folded: u64,
+    /// The ONNX operator of node `n0`, of `n1`, and so on.
+    pub(crate) operators: Vec<String>,
 }
 
 fn mismatch(why: impl Into<String>) -> Refused {
@@ -129,7 +131,11 @@ pub(crate) fn build(mut proto: ModelProto, given: &[InputTensor]) -> Result<Type
     let model = model
         .into_typed()
         .map_err(|error| mismatch(format!("shapes disagree: {error:#}")))?;
-    Ok(Typed { model, folded })
+    Ok(Typed {
+        model,
+        folded,
+        operators,
+    })
 }
 
 /// The work of nodes whose value is known already.

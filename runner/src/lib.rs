@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Reading order: [`request`], [`report`], [`prepare`], `run`, then by phase: `proto`, `check`,
-//! `standard`, `graph`, `fuel`, `exact`, `tensor`. [`describe`] and [`npy`] serve clients, [`conformance`] the host.
+//! `standard`, `graph`, `fuel`, `exact`, `plan`, `tensor`. [`describe`] and [`npy`] serve clients, [`conformance`] the host.
 //!
 //! Invariants: one thread; no foreign byte is parsed before `seal`; an outcome that gets signed follows
 //! from model and input alone, and whatever the host may have caused is a Decline; the phase of our code
@@ -35,6 +35,7 @@ mod graph;
 pub mod npy;
 pub mod operators;
 mod pins;
+mod plan;
 mod prepared;
 mod proto;
 pub mod report;

@@ -14,6 +14,7 @@ use crate::check::{TENSOR_BYTES_MAX, check};
 use crate::exact::make_exact;
 use crate::fuel::{file_fuel, work_of};
 use crate::graph::{Typed, build, check_inputs};
+use crate::plan::{Plan, plan_of};
 use crate::proto::{Port, Refused, decode, graph_of, outputs_of};
 use crate::report::{MODEL_TRAP_CODE, Refusal, Report, Verdict};
 use crate::request::Request;
@@ -97,7 +98,12 @@ fn phases(request: &Request, file: Vec<u8>, bundle: &[u8]) -> Result<Verdict, En
     check_inputs(&proto, &request.input.inputs).map_err(refused)?;
     let declared = graph_of(&proto).and_then(outputs_of).map_err(refused)?;
     let ports = wanted(request, &declared).map_err(refused)?;
-    let Typed { mut model, folded } = build(proto, &request.input.inputs).map_err(refused)?;
+    let built = build(proto, &request.input.inputs).map_err(refused)?;
+    let Typed {
+        mut model,
+        folded,
+        operators,
+    } = built;
     let work = work_of(&model).map_err(refused)?;
     let total = parsed.saturating_add(folded).saturating_add(work);
     check_tensors(&model).map_err(refused)?;
@@ -119,7 +125,8 @@ fn phases(request: &Request, file: Vec<u8>, bundle: &[u8]) -> Result<Verdict, En
         });
     }
     make_exact(&mut model).map_err(refused)?;
-    let blob = execute(model, request, bundle, &ports, &shapes, total, cap(parsed))?;
+    let plan = plan_of(model, &operators).map_err(refused)?;
+    let blob = execute(&plan, request, bundle, &ports, &shapes, total)?;
     Ok(Verdict::Answered {
         fuel: Fuel(total),
         blob,
@@ -269,25 +276,15 @@ fn too_large(ports: &[Port], shapes: &[Vec<u64>], out_bytes: u64) -> bool {
     blob_bytes(outputs).is_none_or(|bytes| bytes > ceiling)
 }
 
-/// Optimises and runs the graph, and turns its answers into the blob.
+/// Runs the graph and turns its answers into the blob.
 fn execute(
-    model: TypedModel,
+    plan: &Plan,
     request: &Request,
     bundle: &[u8],
     ports: &[Port],
     shapes: &[Vec<u64>],
     total: u64,
-    parsed: u64,
 ) -> Result<Vec<u8>, End> {
-    let plan = model
-        .into_optimized()
-        .and_then(|model| model.into_runnable())
-        .map_err(|error| {
-            End::refused(
-                Refused::bad(format!("cannot be optimised: {error:#}")),
-                parsed,
-            )
-        })?;
     let trap = |why: String| {
         let (outcome, code) = (Outcome::ModelTrap, MODEL_TRAP_CODE);
         End::Failed {

@@ -358,6 +358,44 @@ fn a_shape_may_pass_through_casts() {
     );
 }
 
+/// Neighbours over which tract's optimiser contradicts itself.
+#[test]
+fn repetitions_and_steps_are_optimised_apart() {
+    let x: Vec<f32> = (0..12_u8).map(f32::from).collect();
+    let slice = node("Slice", &["a", "b", "e", "axes", "steps"], &["y"]);
+    let by = |start: i64, end: i64, axis: i64, step: i64| {
+        [("b", start), ("e", end), ("axes", axis), ("steps", step)]
+            .map(|(name, value)| ints(name, &[value]))
+            .to_vec()
+    };
+    let shaped = |held: Vec<Bytes>| [held, vec![ints("s", &[2, 3, 2])]].concat();
+    let reshape = vec![node("Reshape", &["x", "s"], &["a"]), slice];
+    let flat = array(&[2, 6], &x);
+    for (held, expected) in [
+        (by(0, 99, 2, 2), vec![0.0, 2.0, 4.0, 6.0, 8.0, 10.0]),
+        (
+            by(0, 99, 1, 2),
+            vec![0.0, 1.0, 4.0, 5.0, 6.0, 7.0, 10.0, 11.0],
+        ),
+        (
+            by(-1, -99, 2, -1),
+            vec![1.0, 0.0, 3.0, 2.0, 5.0, 4.0, 7.0, 6.0, 9.0, 8.0, 11.0, 10.0],
+        ),
+    ] {
+        let y = answers(17, reshape.clone(), shaped(held), &flat, &[("y", 3)]);
+        assert_eq!(as_floats(&y[0]), expected);
+    }
+    for (operator, dims) in [("Expand", &[1_u64, 2, 2][..]), ("Tile", &[1, 2, 2])] {
+        let nodes = vec![
+            node(operator, &["x", "s"], &["a"]),
+            node("MatMul", &["a", "w"], &["y"]),
+        ];
+        let held = vec![ints("s", &[3, 1, 1]), floats("w", &[2, 1], &[1.0, 10.0])];
+        let y = answers(17, nodes, held, &array(dims, &x[..4]), &[("y", 3)]);
+        assert_eq!(as_floats(&y[0]), [10.0, 32.0].repeat(3), "{operator}");
+    }
+}
+
 /// Below zero an index counts from the end; out of range it lights nothing, or everybody sees an error.
 #[test]
 fn indices_from_the_end_and_out_of_range() {
