@@ -17,6 +17,7 @@ use crate::operators::growth_of;
 use crate::proto::{Refused, dtype_of, graph_of, inputs_of, outputs_of, volume_of};
 use crate::report::Refusal;
 use crate::rework::count_nodes;
+use crate::standard::attribute;
 
 /// Operator sets tract is tested with.
 const OPSETS: std::ops::RangeInclusive<i64> = 9..=18;
@@ -51,6 +52,7 @@ pub(crate) fn check(model: &ModelProto) -> Result<(), Refused> {
     if nodes > NODES_MAX {
         return Err(limit(format!("{nodes} nodes, at most {NODES_MAX} allowed")));
     }
+    graph.node.iter().try_for_each(check_domain)?;
     check_opsets(model)?;
     if !graph.sparse_initializer.is_empty() {
         return Err(element_type("sparse tensors are not admitted"));
@@ -77,18 +79,22 @@ fn is_default(domain: &str) -> bool {
 }
 
 fn check_opsets(model: &ModelProto) -> Result<(), Refused> {
-    let mut versions = model
+    let mut sets = model
         .opset_import
         .iter()
         .filter(|set| is_default(&set.domain));
-    let version = versions.next().map(|set| set.version);
-    if versions.next().is_some() {
-        return Err(Refused::bad("imports the default operator set twice"));
+    let Some(version) = sets.next().map(|set| set.version) else {
+        return Err(operator("imports no default operator set"));
+    };
+    // Some exporters list the same set twice.
+    if sets.any(|set| set.version != version) {
+        let why = "imports two versions of the default operator set";
+        return Err(Refused::bad(why));
     }
-    if !version.is_some_and(|version| OPSETS.contains(&version)) {
-        return Err(operator(format!(
-            "operator set {version:?}, 9 to 18 are admitted"
-        )));
+    if !OPSETS.contains(&version) {
+        let (first, last) = (OPSETS.start(), OPSETS.end());
+        let why = format!("operator set {version}, {first} to {last} are admitted");
+        return Err(operator(why));
     }
     if !model.functions.is_empty() || !model.training_info.is_empty() {
         return Err(operator(
@@ -98,11 +104,16 @@ fn check_opsets(model: &ModelProto) -> Result<(), Refused> {
     Ok(())
 }
 
+fn check_domain(node: &NodeProto) -> Result<(), Refused> {
+    if is_default(&node.domain) {
+        return Ok(());
+    }
+    let why = format!("{} of domain {}", node.op_type, node.domain);
+    Err(operator(why))
+}
+
 fn check_node(node: &NodeProto) -> Result<(), Refused> {
     let name = &node.op_type;
-    if !is_default(&node.domain) {
-        return Err(operator(format!("{name} of domain {}", node.domain)));
-    }
     if growth_of(name).is_none() {
         return Err(operator(format!("{name} is not admitted")));
     }
@@ -141,23 +152,27 @@ fn check_attribute(node: &NodeProto, attribute: &AttributeProto) -> Result<(), R
 
 /// Forms of admitted operators that tract ignores, panics on or computes unlike the standard.
 fn check_variant(node: &NodeProto) -> Result<(), Refused> {
-    let attribute = |name: &str| {
-        node.attribute
-            .iter()
-            .find(|attribute| attribute.name == name)
-    };
+    let attribute = |name: &str| attribute(node, name);
     let refuse = |what: &str| Err(operator(format!("{} with {what}", node.op_type)));
     match node.op_type.as_str() {
         "GRU" if attribute("linear_before_reset").is_some_and(|a| a.i != 0) => {
             refuse("linear_before_reset")
         }
         "GRU" | "LSTM" | "RNN" => {
-            let mut ignored = ["activations", "clip", "input_forget"].into_iter();
-            match ignored.find(|name| attribute(name).is_some()) {
-                Some(name) => refuse(name),
+            let odd = [
+                ("clip", attribute("clip").is_some()),
+                (
+                    "input_forget",
+                    attribute("input_forget").is_some_and(|a| a.i != 0),
+                ),
+                ("other activations", !has_default_activations(node)),
+            ];
+            match odd.into_iter().find(|(_, found)| *found) {
+                Some((name, _)) => refuse(name),
                 None => Ok(()),
             }
         }
+        "LRN" if attribute("size").is_some_and(|a| a.i % 2 == 0) => refuse("an even size"),
         "MaxPool" if node.output.get(1).is_some_and(|name| !name.is_empty()) => refuse("indices"),
         "Dropout" if node.input.get(2).is_some_and(|name| !name.is_empty()) => {
             refuse("training_mode")
@@ -170,7 +185,7 @@ fn check_variant(node: &NodeProto) -> Result<(), Refused> {
             };
             attribute(name).map_or(Ok(()), |a| {
                 let code = i32::try_from(a.i).unwrap_or(-1);
-                dtype_of(code).map(|_| ())
+                dtype_of(code, &node.op_type).map(|_| ())
             })
         }
         "Constant" => {
@@ -184,6 +199,21 @@ fn check_variant(node: &NodeProto) -> Result<(), Refused> {
     }
 }
 
+/// Whether a cell names the functions that it has without naming any, once for each direction.
+fn has_default_activations(node: &NodeProto) -> bool {
+    let defaults: &[&[u8]] = match node.op_type.as_str() {
+        "LSTM" => &[b"sigmoid", b"tanh", b"tanh"],
+        "GRU" => &[b"sigmoid", b"tanh"],
+        _ => &[b"tanh"],
+    };
+    let both = attribute(node, "direction").is_some_and(|a| a.s == b"bidirectional");
+    let expected = defaults.repeat(if both { 2 } else { 1 });
+    attribute(node, "activations").is_none_or(|named| {
+        let names = named.strings.iter().map(|name| name.to_ascii_lowercase());
+        names.eq(expected)
+    })
+}
+
 fn check_tensor(tensor: &TensorProto) -> Result<(), Refused> {
     let name = &tensor.name;
     let external = tensor.data_location == Some(tensor_proto::DataLocation::External as i32);
@@ -192,7 +222,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), Refused> {
             "data of {name} lies outside the file"
         )));
     }
-    let dtype = dtype_of(tensor.data_type)?;
+    let dtype = dtype_of(tensor.data_type, name)?;
     if tensor.dims.len() > TENSOR_RANK_MAX {
         return Err(limit(format!("{name} has {} axes", tensor.dims.len())));
     }

@@ -44,7 +44,7 @@ fn element_width(node: &NodeProto) -> f64 {
         .find(|a| a.name == "value")
         .and_then(|a| a.t.as_ref());
     value
-        .and_then(|t| dtype_of(t.data_type).ok())
+        .and_then(|t| dtype_of(t.data_type, &t.name).ok())
         .map_or(4.0, |dtype| dtype.width() as f64)
 }
 
@@ -117,27 +117,32 @@ fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
     let raw = &tensor.raw_data;
     let from_raw =
         |width: usize, read: fn(&[u8]) -> f64| raw.chunks_exact(width).map(read).collect();
-    Some(match (dtype_of(tensor.data_type).ok()?, raw.is_empty()) {
-        (Dtype::I64, true) => tensor
-            .int64_data
-            .iter()
-            .map(|value| *value as f64)
-            .collect(),
-        (Dtype::I64, false) => from_raw(8, |b| i64::from_le_bytes(fixed(b)) as f64),
-        (Dtype::I32, true) => tensor
-            .int32_data
-            .iter()
-            .map(|value| f64::from(*value))
-            .collect(),
-        (Dtype::I32, false) => from_raw(4, |b| f64::from(i32::from_le_bytes(fixed(b)))),
-        (Dtype::F32, true) => tensor
-            .float_data
-            .iter()
-            .map(|value| f64::from(*value))
-            .collect(),
-        (Dtype::F32, false) => from_raw(4, |b| f64::from(f32::from_le_bytes(fixed(b)))),
-        (Dtype::U8 | Dtype::I8 | Dtype::Bool, _) => return None,
-    })
+    Some(
+        match (
+            dtype_of(tensor.data_type, &tensor.name).ok()?,
+            raw.is_empty(),
+        ) {
+            (Dtype::I64, true) => tensor
+                .int64_data
+                .iter()
+                .map(|value| *value as f64)
+                .collect(),
+            (Dtype::I64, false) => from_raw(8, |b| i64::from_le_bytes(fixed(b)) as f64),
+            (Dtype::I32, true) => tensor
+                .int32_data
+                .iter()
+                .map(|value| f64::from(*value))
+                .collect(),
+            (Dtype::I32, false) => from_raw(4, |b| f64::from(i32::from_le_bytes(fixed(b)))),
+            (Dtype::F32, true) => tensor
+                .float_data
+                .iter()
+                .map(|value| f64::from(*value))
+                .collect(),
+            (Dtype::F32, false) => from_raw(4, |b| f64::from(f32::from_le_bytes(fixed(b)))),
+            (Dtype::U8 | Dtype::I8 | Dtype::Bool, _) => return None,
+        },
+    )
 }
 
 /// The chunk is exactly as long as the array: `chunks_exact` made it so.

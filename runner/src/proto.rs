@@ -93,7 +93,7 @@ fn port(info: &ValueInfoProto) -> Result<Port, Refused> {
         .and_then(|t| t.value.as_ref())
         .ok_or_else(untyped)?;
     let type_proto::Value::TensorType(tensor) = value;
-    let dtype = dtype_of(tensor.elem_type)?;
+    let dtype = dtype_of(tensor.elem_type, &info.name)?;
     let axes = tensor.shape.as_ref().map(|shape| {
         shape
             .dim
@@ -121,17 +121,44 @@ fn axis(value: Option<&dimension::Value>) -> Result<Axis, Refused> {
     }
 }
 
-/// The element type with an ONNX code, if the engine admits it.
-pub(crate) fn dtype_of(code: i32) -> Result<Dtype, Refused> {
-    u8::try_from(code)
-        .ok()
-        .and_then(Dtype::from_code)
-        .ok_or_else(|| {
-            Refused::new(
-                Refusal::UnsupportedType,
-                format!("element type {code} is not admitted"),
-            )
-        })
+/// The element types of ONNX, by their codes.
+const ELEMENT_TYPES: [&str; 24] = [
+    "undefined",
+    "f32",
+    "u8",
+    "i8",
+    "u16",
+    "i16",
+    "i32",
+    "i64",
+    "string",
+    "bool",
+    "f16",
+    "f64",
+    "u32",
+    "u64",
+    "complex64",
+    "complex128",
+    "bf16",
+    "f8e4m3fn",
+    "f8e4m3fnuz",
+    "f8e5m2",
+    "f8e5m2fnuz",
+    "u4",
+    "i4",
+    "f4e2m1",
+];
+
+/// The element type with an ONNX code, if the engine admits it; `of` names what has it.
+pub(crate) fn dtype_of(code: i32, of: &str) -> Result<Dtype, Refused> {
+    let known = u8::try_from(code).ok().and_then(Dtype::from_code);
+    known.ok_or_else(|| {
+        let place = usize::try_from(code).ok();
+        let name = place.and_then(|place| ELEMENT_TYPES.get(place));
+        let name = name.map_or_else(|| format!("number {code}"), |name| (*name).to_owned());
+        let why = format!("element type {name} of {of:?} is not admitted");
+        Refused::new(Refusal::UnsupportedType, why)
+    })
 }
 
 /// The number of elements a tensor declares, if it can be counted.

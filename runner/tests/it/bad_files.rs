@@ -7,9 +7,9 @@ use runner::Refusal::{
 
 use crate::onnx::{
     Bytes, DOUBLE, Dim, FLOAT, Graph, INT64, floats, graph_attribute, int_attribute, ints, line,
-    node, port, tensor,
+    node, port, tensor, texts_attribute,
 };
-use crate::support::{declined, described, floats as array, refusal, run_as};
+use crate::support::{declined, described, floats as array, outputs, refusal, run, run_as};
 
 fn relu() -> Graph {
     line(vec![node("Relu", &["x"], &["y"])], vec![])
@@ -286,4 +286,72 @@ fn panics_are_declined() {
         "{report:?}"
     );
     assert_eq!(report.signable(), None);
+}
+
+/// What exporters write though it says nothing new, and what it may not say.
+#[test]
+fn cells_may_name_their_own_functions() {
+    let cell = |names: &[&str], forget: i64| {
+        let cell = node("RNN", &["x", "w", "r"], &["y"]);
+        let cell = int_attribute(cell, "hidden_size", 1);
+        let cell = int_attribute(cell, "input_forget", forget);
+        let one = |name| floats(name, &[1, 1, 1], &[0.5]);
+        Graph {
+            nodes: vec![texts_attribute(cell, "activations", names)],
+            weights: vec![one("w"), one("r")],
+            inputs: vec![port("x", FLOAT, &[Dim::Is(4), Dim::Is(1), Dim::Is(1)])],
+            outputs: vec![port(
+                "y",
+                FLOAT,
+                &[Dim::Is(4), Dim::Is(1), Dim::Is(1), Dim::Is(1)],
+            )],
+        }
+    };
+    for name in ["Tanh", "tanh"] {
+        let x = array(&[4, 1, 1], &[1.0, 0.5, 0.0, -1.0]);
+        let report = run(&cell(&[name], 0).file(), &[x]);
+        assert_eq!(outputs(&report)[0].dims, [4, 1, 1, 1]);
+    }
+    for (names, forget) in [(&["Relu"][..], 0), (&["Tanh", "Tanh"], 0), (&["Tanh"], 1)] {
+        expect("another cell", &cell(names, forget), UnsupportedOp);
+    }
+}
+
+/// A refusal names what is to be changed, in words.
+#[test]
+fn refusals_say_what_they_mean() {
+    let says = |file: &[u8], expected: Refusal, words: &str| {
+        let report = outcome(file);
+        assert_eq!(refusal(&report), Ok(expected), "{words}");
+        assert!(
+            report.remark.contains(words),
+            "{} lacks {words}",
+            report.remark
+        );
+    };
+    let old = relu().file_with_opset(19);
+    says(&old, UnsupportedOp, "operator set 19, 9 to 18 are admitted");
+    let half = tensor("weights", 10, &[1], &[0; 2]);
+    let half = line(vec![node("Add", &["x", "weights"], &["y"])], vec![half]);
+    says(&half.file(), UnsupportedType, "f16 of \"weights\"");
+    let set = |version| Bytes::default().text(1, "").int(2, version);
+    let with_set = |graph: &Graph, version| {
+        let file = Bytes(graph.file());
+        file.bytes(8, &set(version).0).0
+    };
+    assert!(
+        refusal(&outcome(&with_set(&relu(), 17))).is_err(),
+        "twice the same"
+    );
+    says(&with_set(&relu(), 16), BadModel, "two versions");
+    let foreign = node("LinearClassifier", &["x"], &["y"]).text(7, "ai.onnx.ml");
+    let foreign = line(vec![foreign], vec![]);
+    let words = "LinearClassifier of domain ai.onnx.ml";
+    says(&with_set(&foreign, 16), UnsupportedOp, words);
+    let even = int_attribute(node("LRN", &["x"], &["y"]), "size", 4);
+    says(
+        &line(vec![even], vec![]).file(),
+        UnsupportedOp,
+        "LRN with an even size",
+    );
 }

@@ -114,6 +114,12 @@ pub(crate) fn ints_attribute(node: Bytes, name: &str, values: &[i64]) -> Bytes {
     node.bytes(5, &attribute.0)
 }
 
+pub(crate) fn texts_attribute(node: Bytes, name: &str, values: &[&str]) -> Bytes {
+    let attribute = Bytes::default().text(1, name).int(20, 8);
+    let attribute = values.iter().fold(attribute, |a, value| a.text(9, value));
+    node.bytes(5, &attribute.0)
+}
+
 pub(crate) fn graph_attribute(node: Bytes, name: &str, graph: &Bytes) -> Bytes {
     let attribute = Bytes::default().text(1, name).bytes(6, &graph.0).int(20, 5);
     node.bytes(5, &attribute.0)
