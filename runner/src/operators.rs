@@ -3,9 +3,7 @@
 //! tract ignores domains and computes what it can before the first input arrives, so the list is ours
 //! and what is computed early is charged as well.
 //!
-//! Known oddities, alike on every host: a Cast to i64 passes through 32 bits, since tract takes every
-//! such cast for a size; Relu, Clip, Min and Max drop a NaN; a tensor of i64 cannot be squared by
-//! multiplying it with itself, which ends as a trap.
+//! Known oddities, alike on every host, are listed for clients in `docs/reference/models.md`.
 
 /// How an operator's work grows, for the part of a graph that depends on no input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
