@@ -9,7 +9,7 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::{GatherNd, OneHot, ScatterNd};
+use tract_onnx::tract_core::ops::array::{GatherNd, OneHot, Pad, ScatterNd};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
@@ -20,6 +20,7 @@ use tract_onnx::tract_hir::tract_ndarray::{ArrayViewD, Axis};
 
 use crate::proto::Refused;
 use crate::report::Refusal;
+use crate::standard::{TOO_FAR, reflects_too_far};
 
 use self::indices::{Hot, Places};
 
@@ -84,6 +85,10 @@ fn exact_op(model: &TypedModel, node: usize) -> Result<Option<Box<dyn TypedOp>>,
     let dtype = input.datum_type;
     if let Some(op) = node.op_as::<OneHot>() {
         return Ok(Some(Box::new(Hot(op.clone()))));
+    }
+    let far = |op: &Pad| reflects_too_far(op, &input.shape);
+    if node.op_as::<Pad>().is_some_and(far) {
+        return Err(Refused::new(Refusal::UnsupportedOp, TOO_FAR));
     }
     let size = |op: &Cast| op.to == TDim::datum_type() && dtype == DatumType::I64;
     if node.op_as::<Cast>().is_some_and(size) {

@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_hir::internal::*;
 
+pub(crate) use self::amended::{TOO_FAR, reflects_too_far};
 use self::amended::{read_cell, read_conv_transpose, read_pad};
 
 mod amended;

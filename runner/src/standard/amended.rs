@@ -2,7 +2,7 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::array::{Pad, Slice};
+use tract_onnx::tract_core::ops::array::{Pad, PadMode, Slice};
 use tract_onnx::tract_core::ops::cnn::{Deconv, PaddingSpec};
 use tract_onnx::tract_core::ops::scan::{InputMapping, Scan};
 use tract_onnx::tract_hir::internal::*;
@@ -184,31 +184,60 @@ impl Expansion for Cropping {
         model: &mut TypedModel,
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
-        let outlets = self.own.wire(prefix, model, inputs)?;
+        let mut pad = self.read(prefix, model, inputs)?;
         let shape = model.outlet_fact(inputs[0])?.shape.clone();
-        let pad = outlets[0].node;
-        let op = model.node_mut(pad).op_as_mut::<Pad>();
-        let op = op.context("a padding of another kind")?;
-        let mut cuts = vec![];
-        for (axis, (before, after)) in op.pads.iter_mut().enumerate() {
+        let mut whole = inputs[0];
+        for (axis, (before, after)) in pad.pads.iter_mut().enumerate() {
             let cut = (less_than_none(*before), less_than_none(*after));
-            if cut != (0, 0) {
-                let length = shape[axis].to_usize()?;
-                let end = length.checked_sub(cut.1).filter(|end| *end > cut.0);
-                cuts.push((axis, cut.0, end.context("a padding that leaves nothing")?));
+            if cut == (0, 0) {
+                continue;
             }
+            let end = shape[axis].to_usize()?.checked_sub(cut.1);
+            let end = end.filter(|end| *end > cut.0);
+            let end = end.context("a padding that leaves nothing")?;
+            let name = format!("{prefix}.cut.{axis}");
+            whole = model.wire_node(name, Slice::new(axis, cut.0, end), &[whole])?[0];
             *before = if cut.0 > 0 { 0 } else { *before };
             *after = if cut.1 > 0 { 0 } else { *after };
         }
-        let mut whole = inputs[0];
-        for (axis, start, end) in cuts {
-            let name = format!("{prefix}.cut.{axis}");
-            whole = model.wire_node(name, Slice::new(axis, start, end), &[whole])?[0];
+        ensure!(
+            !reflects_too_far(&pad, &model.outlet_fact(whole)?.shape),
+            TOO_FAR
+        );
+        model.wire_node(prefix, pad, &[whole])
+    }
+}
+
+/// Why such a padding is refused.
+pub(crate) const TOO_FAR: &str = "Pad reflects more than a tensor holds";
+
+/// Whether a padding reflects more than there is beside the edge, which tract fills with zeros.
+pub(crate) fn reflects_too_far(pad: &Pad, shape: &ShapeFact) -> bool {
+    let mut sides = pad.pads.iter().zip(shape.iter());
+    let mut long = |(sides, length): (&(usize, usize), &TDim)| {
+        let reach = length
+            .to_usize()
+            .map_or(0, |length| length.saturating_sub(1));
+        sides.0.max(sides.1) > reach
+    };
+    pad.mode == PadMode::Reflect && sides.any(&mut long)
+}
+
+impl Cropping {
+    /// What tract makes of it, in a graph of its own: it would compute what is constant, and panic.
+    fn read(&self, prefix: &str, model: &TypedModel, inputs: &[OutletId]) -> TractResult<Pad> {
+        let mut apart = TypedModel::default();
+        let mut own = vec![];
+        for (place, input) in inputs.iter().enumerate() {
+            let (name, fact) = (format!("input.{place}"), model.outlet_fact(*input)?);
+            own.push(match fact.konst.clone().filter(|_| place > 0) {
+                Some(value) => apart.add_const(name, value)?,
+                None => apart.add_source(name, fact.without_value())?,
+            });
         }
-        if whole != inputs[0] {
-            model.add_edge(whole, InletId::new(pad, 0))?;
-        }
-        Ok(outlets)
+        let outlets = self.own.wire(prefix, &mut apart, &own)?;
+        let pad = apart.node(outlets[0].node).op_as::<Pad>().cloned();
+        pad.context("a padding of another kind")
     }
 }
 

@@ -6,8 +6,8 @@ use runner::Refusal::{
 };
 
 use crate::onnx::{
-    Bytes, DOUBLE, Dim, FLOAT, Graph, INT64, floats, graph_attribute, int_attribute, ints, line,
-    node, port, tensor, texts_attribute,
+    Bytes, DOUBLE, Dim, FLOAT, Graph, INT64, floats, graph_attribute, int_attribute, ints,
+    ints_attribute, line, node, port, tensor, text_attribute, texts_attribute,
 };
 use crate::support::{declined, described, floats as array, outputs, refusal, run, run_as};
 
@@ -354,4 +354,20 @@ fn refusals_say_what_they_mean() {
         UnsupportedOp,
         "LRN with an even size",
     );
+}
+
+/// tract fills what reflection does not reach with zeros.
+#[test]
+fn reflections_of_more_than_there_is() {
+    let pad = text_attribute(node("Pad", &["x", "p"], &["y"]), "mode", "reflect");
+    let graph = |pads: &[i64]| line(vec![pad.clone()], vec![ints("p", pads)]);
+    assert!(
+        refusal(&outcome(&graph(&[3, 3]).file())).is_err(),
+        "it runs"
+    );
+    expect("four of four", &graph(&[0, 4]), ShapeMismatch);
+    let old = text_attribute(node("Pad", &["x"], &["y"]), "mode", "reflect");
+    let old = line(vec![ints_attribute(old, "pads", &[4, 0])], vec![]);
+    let report = outcome(&old.file_with_opset(9));
+    assert_eq!(refusal(&report), Ok(UnsupportedOp), "{}", report.remark);
 }

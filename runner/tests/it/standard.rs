@@ -201,6 +201,13 @@ fn paddings_that_copy_and_paddings_that_cut() {
         let expected = [1.0, 2.0, 3.0, 4.0, filled[0], filled[1]];
         assert_eq!(padded(mode, &[-1, 2]), expected, "{mode}");
     }
+    let nodes = vec![
+        node("Pad", &["c", "p"], &["t"]),
+        node("Add", &["x", "t"], &["y"]),
+    ];
+    let held = vec![floats("c", &[3], &[1.0, 2.0, 3.0]), ints("p", &[-1, -1])];
+    let y = answers(17, nodes, held, &x, &[("y", 1)]);
+    assert_eq!(as_floats(&y[0]), [2.0, 3.0, 4.0, 5.0, 6.0], "a constant");
 }
 
 #[test]
