@@ -6,6 +6,7 @@
 //! elements or recursion (storage.md, Codec).
 
 use bincode::config::{BigEndian, Configuration, Fixint, Limit, standard};
+use bincode::error::DecodeError;
 use thiserror::Error;
 
 /// A type with one encoding and a size it never exceeds.
@@ -70,7 +71,7 @@ pub fn decode_canonical<T: Canonical>(bytes: &[u8]) -> Result<T, CodecError> {
         });
     }
     let (value, used) = bincode::decode_from_slice::<T, _>(bytes, config())
-        .map_err(|error| CodecError::Malformed(error.to_string()))?;
+        .map_err(|error| CodecError::Malformed(words(&error)))?;
     match bytes.len().saturating_sub(used) {
         0 => {}
         trailing => return Err(CodecError::Trailing(trailing)),
@@ -79,6 +80,26 @@ pub fn decode_canonical<T: Canonical>(bytes: &[u8]) -> Result<T, CodecError> {
         return Err(CodecError::NotCanonical);
     }
     Ok(value)
+}
+
+/// What people are told: the library's own text is the debug form of its error, with our type names.
+fn words(error: &DecodeError) -> String {
+    match error {
+        DecodeError::UnexpectedEnd { additional } => {
+            format!("the bytes end too early, {additional} or more are missing")
+        }
+        DecodeError::LimitExceeded => "a length is larger than anything may be".to_owned(),
+        DecodeError::UnexpectedVariant { found, .. } => {
+            format!("{found} where one of a few known numbers belongs")
+        }
+        DecodeError::Utf8 { inner } => format!("a text is not UTF-8: {inner}"),
+        DecodeError::InvalidBooleanValue(found) => format!("{found} where 0 or 1 belongs"),
+        DecodeError::OutsideUsizeRange(found) => format!("no list has {found} elements"),
+        DecodeError::Other(text) => (*text).to_owned(),
+        DecodeError::OtherString(text) => text.clone(),
+        // Of types that no value of ours has.
+        _ => "a value that its place does not allow".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +140,45 @@ mod tests {
             decode_canonical::<Sample>(shorter),
             Err(CodecError::Malformed(_))
         ));
+    }
+
+    /// Goal: an error is told in words, without a name of a type or a field of ours.
+    #[test]
+    fn errors_speak_no_rust() {
+        #[derive(Debug, PartialEq, bincode::Encode, bincode::Decode)]
+        struct Mixed(Option<u8>, bool, String);
+        impl Canonical for Mixed {
+            const BYTES_MAX: usize = 64;
+        }
+        let text = |bytes: &[u8]| decode_canonical::<Mixed>(bytes).unwrap_err().to_string();
+        let long = [&[0, 0][..], &u64::MAX.to_be_bytes()].concat();
+        let rows: [(&[u8], &str); 5] = [
+            (
+                &[7],
+                "malformed: 7 where one of a few known numbers belongs",
+            ),
+            (&[0, 9], "malformed: 9 where 0 or 1 belongs"),
+            (
+                &[0, 1, 0],
+                "malformed: the bytes end too early, 7 or more are missing",
+            ),
+            (
+                &[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 255],
+                "malformed: a text is not UTF-8",
+            ),
+            (&long, "malformed: a length is larger than anything may be"),
+        ];
+        for (bytes, expected) in rows {
+            let text = text(bytes);
+            assert!(text.starts_with(expected), "{text}");
+        }
+        #[derive(Debug, PartialEq, bincode::Encode, bincode::Decode)]
+        struct Key(crate::keys::PublicKey);
+        impl Canonical for Key {
+            const BYTES_MAX: usize = 64;
+        }
+        let error = decode_canonical::<Key>(&[0; 64]).unwrap_err();
+        assert_eq!(error.to_string(), "malformed: not a public key");
     }
 
     #[test]
