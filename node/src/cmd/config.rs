@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Context;
 use crate::config::load::commented_default;
 use crate::exit::Exit;
+use crate::problem::refuse;
 
 /// What to do with the configuration.
 #[derive(Subcommand, Debug)]
@@ -40,11 +41,12 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
         .exists()
         .then(|| context.home.chain())
         .transpose()?;
-    loaded.config.check(
-        chain
-            .as_ref()
-            .map(|chain| chain.genesis.chain_name.as_str()),
-    )?;
+    let chain_name = chain.as_ref().map(|chain| &*chain.genesis.chain_name);
+    loaded.check(chain_name)?;
+    let root = context.home.root();
+    if matches!(verb, Verb::Check) && loaded.file.is_none() && !root.exists() {
+        refuse!("home.missing", "{}: nothing to check", root.display());
+    }
     let file = loaded.file.as_ref().map(|path| path.display().to_string());
     let origins: Vec<_> = loaded
         .origins

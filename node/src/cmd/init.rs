@@ -7,6 +7,7 @@ use protocol::digest::ChainId;
 use serde_json::json;
 
 use super::Context;
+use crate::config::check::{parse_moniker, parse_peer};
 use crate::config::{Config, Role as NodeRole};
 use crate::exit::Exit;
 use crate::home::Chain;
@@ -26,10 +27,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     role: NodeRole,
     /// A name for people.
-    #[arg(long, default_value = "palisade")]
+    #[arg(long, default_value = "palisade", value_parser = parse_moniker)]
     moniker: String,
     /// Peers to stay connected to, each ending in /p2p/<peer id>.
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", value_parser = parse_peer)]
     peer: Vec<String>,
 }
 
@@ -54,7 +55,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
     config.node.moniker.clone_from(&args.moniker);
     config.node.role = args.role;
     config.net.persistent.clone_from(&args.peer);
-    config.check(Some(&chain.genesis.chain_name))?;
+    let checked = config.check(Some(&chain.genesis.chain_name));
+    checked.map_err(Problem::from)?;
     for dir in [home.root().to_owned(), home.keys(), home.run(), home.data()] {
         file::private_dir(&dir)?;
     }

@@ -1,8 +1,10 @@
 //! From text and environment to a [`Config`], with the place of every mistake.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
 
 use super::Config;
 use crate::problem::Problem;
@@ -29,6 +31,33 @@ pub(crate) struct Loaded {
     pub(crate) origins: Vec<Origin>,
     /// The file, if there was one.
     pub(crate) file: Option<PathBuf>,
+    /// `file:line:column` of each value of the file, by key.
+    places: BTreeMap<String, String>,
+}
+
+impl Loaded {
+    /// Checks the values and their fit to a chain, if one is known. A mistake is told with its place.
+    pub(crate) fn check(&self, chain_name: Option<&str>) -> Result<(), Problem> {
+        self.config.check(chain_name).map_err(|fault| {
+            let place = self.place(&fault.key).map(str::to_owned);
+            let mut problem = Problem::from(fault);
+            if let Some(place) = place {
+                problem.detail = format!("{place}: {}", problem.detail);
+            }
+            problem
+        })
+    }
+
+    /// Where the value of a key, or that of the list it is in, was written. Defaults are nowhere.
+    fn place(&self, key: &str) -> Option<&str> {
+        let whole = key.split('[').next().unwrap_or(key);
+        let origin = self.origins.iter().find(|origin| origin.key == whole)?;
+        if origin.from.starts_with(PREFIX) {
+            return Some(&origin.from);
+        }
+        let place = self.places.get(key).or_else(|| self.places.get(whole));
+        place.map(String::as_str)
+    }
 }
 
 /// The variables of this process that concern us.
@@ -51,11 +80,42 @@ pub(crate) fn load(
         None => String::new(),
     };
     let name = file.map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
-    merge(&text, &name, environment).map(|(config, origins)| Loaded {
+    let (config, origins) = merge(&text, &name, environment)?;
+    Ok(Loaded {
         config,
         origins,
         file: file.map(Path::to_owned),
+        places: places(&text, &name),
     })
+}
+
+/// Where each value of a text that parses is written.
+fn places(text: &str, name: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (section, values) in DeTable::parse(text)
+        .iter()
+        .flat_map(|table| table.get_ref())
+    {
+        for (key, value) in values.get_ref().as_table().into_iter().flatten() {
+            let key = format!("{}.{}", section.get_ref(), key.get_ref());
+            let mut note = |key: String, value: &Spanned<DeValue<'_>>| {
+                found.insert(key, place(text, name, value.span().start));
+            };
+            let listed = value.get_ref().as_array().into_iter().flatten();
+            for (index, value) in listed.enumerate() {
+                note(format!("{key}[{index}]"), value);
+            }
+            note(key, value);
+        }
+    }
+    found
+}
+
+fn place(text: &str, name: &str, start: usize) -> String {
+    let before = text.get(..start).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("{name}:{line}:{column}")
 }
 
 fn read(path: &Path) -> Result<String, Problem> {
@@ -118,7 +178,7 @@ fn lay_over(table: &mut Table, at: (&str, &str), value: &str) -> Result<Config, 
     let typed = toml::from_str::<Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut parsed| parsed.remove("value"));
-    let mut last = String::new();
+    let mut first = None;
     for candidate in typed.into_iter().chain([Value::String(value.to_owned())]) {
         let mut changed = table.clone();
         let section = changed
@@ -133,20 +193,16 @@ fn lay_over(table: &mut Table, at: (&str, &str), value: &str) -> Result<Config, 
                 *table = changed;
                 return Ok(config);
             }
-            Err(error) => last = error.message().to_owned(),
+            // What was wrong with the value as it was meant; that a text does not fit, either, is no news.
+            Err(error) => first = first.or_else(|| Some(error.message().to_owned())),
         }
     }
-    Err(last)
+    Err(first.unwrap_or_default())
 }
 
 fn at(text: &str, name: &str, error: &toml::de::Error) -> Problem {
     let place = match error.span() {
-        Some(span) => {
-            let before = text.get(..span.start).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            format!("{name}:{line}:{column}")
-        }
+        Some(span) => place(text, name, span.start),
         None => name.to_owned(),
     };
     Problem::new(
@@ -255,6 +311,32 @@ mod tests {
         assert!(origins.iter().all(|origin| origin.from != "f"));
     }
 
+    /// Goal: a value that cannot hold is told with the place where it was written, be that a line of a
+    /// list or a variable.
+    #[test]
+    fn impossible_values_are_refused_by_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("node.toml");
+        let text = "[net]\npersistent = [\n  \"x\",\n]\n[sandbox]\nuid_base = 0\n";
+        let whole = (
+            "[sandbox]\nuid_base = 0\n",
+            "node.toml:2:12: sandbox.uid_base: 0",
+        );
+        for (text, expected) in [(text, "node.toml:3:3: net.persistent[0]: \"x\""), whole] {
+            std::fs::write(&file, text).unwrap();
+            let problem = load(Some(&file), &[]).unwrap().check(None).unwrap_err();
+            assert!(problem.detail.contains(expected), "{}", problem.detail);
+            assert_eq!(
+                (problem.code.as_str(), problem.exit_code),
+                ("config.invalid", 78)
+            );
+        }
+        let variable = "PALISADE__SANDBOX__UID_BASE";
+        let loaded = load(Some(&file), &env(&[(variable, "7")])).unwrap();
+        let problem = loaded.check(None).unwrap_err();
+        assert!(problem.detail.starts_with(variable), "{}", problem.detail);
+    }
+
     #[test]
     fn misspelt_variables_are_refused_by_name() {
         for (key, value) in [
@@ -266,5 +348,12 @@ mod tests {
             let problem = merge("", "f", &env(&[(key, value)])).unwrap_err();
             assert!(problem.detail.starts_with(key), "{}", problem.detail);
         }
+        let large = env(&[("PALISADE__SANDBOX__SLOTS", "99999999")]);
+        let problem = merge("", "f", &large).unwrap_err();
+        assert!(
+            problem.detail.contains("integer `99999999`"),
+            "{}",
+            problem.detail
+        );
     }
 }

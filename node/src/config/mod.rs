@@ -2,6 +2,7 @@
 //!
 //! Defaults < file < `PALISADE__SECTION__KEY` < flags. Genesis is apart: it belongs to the chain.
 
+pub(crate) mod check;
 pub(crate) mod load;
 pub(crate) mod values;
 
@@ -10,12 +11,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use values::Size;
-
-use crate::keys::dev;
-use crate::problem::Problem;
-
-/// Beyond this a limit limits nothing; the products stay far below 2^32.
-const FACTOR_MAX: u32 = 1_000;
 
 /// Everything a node can be told locally.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,78 +236,5 @@ impl Default for Log {
             format: LogFormat::Auto,
             filter: crate::run::quiet("info"),
         }
-    }
-}
-
-impl Config {
-    /// What no single key can say: how the values fit each other and the chain.
-    pub(crate) fn check(&self, chain_name: Option<&str>) -> Result<(), Problem> {
-        let listeners = [
-            ("api", self.api.listen, self.api.allow_plain),
-            ("metrics", self.metrics.listen, self.metrics.allow_plain),
-        ];
-        let local = chain_name.is_some_and(dev::is_local);
-        for (section, listen, allow_plain) in listeners {
-            let loopback = listen.ip().is_loopback();
-            if !loopback && !allow_plain {
-                let text = format!("{section}.listen = {listen}: this release has no TLS");
-                return Err(Problem::new("config.plain", text));
-            }
-            if !loopback && local {
-                let text = format!("{section}.listen = {listen} on a local chain");
-                return Err(Problem::new("config.chain", text));
-            }
-        }
-        let limits = [
-            ("tx_factor", self.limits.tx_factor),
-            ("consensus_factor", self.limits.consensus_factor),
-        ];
-        for (key, factor) in limits {
-            if !(1..=FACTOR_MAX).contains(&factor) {
-                let text = format!("limits.{key} = {factor}, 1 to {FACTOR_MAX} allowed");
-                return Err(Problem::new("config.invalid", text));
-            }
-        }
-        if !(1..=16).contains(&self.sandbox.slots) {
-            let text = format!("sandbox.slots = {}, 1 to 16 allowed", self.sandbox.slots);
-            return Err(Problem::new("config.invalid", text));
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn default_binds_are_loopback() {
-        let config = Config::default();
-        assert!(config.api.listen.ip().is_loopback());
-        assert!(config.metrics.listen.ip().is_loopback());
-        assert!(
-            config
-                .net
-                .listen
-                .iter()
-                .all(|address| address.starts_with("/ip4/127.0.0.1/"))
-        );
-        assert!(config.check(Some("palisade-local-1")).is_ok());
-    }
-
-    #[test]
-    fn refuses_plain_off_loopback() {
-        let mut config = Config::default();
-        config.api.listen = "0.0.0.0:8645".parse().unwrap();
-        assert_eq!(config.check(None).unwrap_err().code, "config.plain");
-        config.api.allow_plain = true;
-        assert!(config.check(Some("palisade-1")).is_ok());
-        assert_eq!(
-            config.check(Some("palisade-local-1")).unwrap_err().code,
-            "config.chain"
-        );
-        config = Config::default();
-        config.metrics.listen = "[::]:9464".parse().unwrap();
-        assert_eq!(config.check(None).unwrap_err().exit_code, 78);
     }
 }

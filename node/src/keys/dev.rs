@@ -32,21 +32,14 @@ pub(crate) fn wallet_index(name: &str) -> Option<u32> {
     }
 }
 
-/// Whether a chain of this name may use development keys.
-pub(crate) fn is_local(chain_name: &str) -> bool {
-    chain_name.starts_with("palisade-local-") || chain_name.starts_with("palisade-dev-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_and_chains() {
+    fn names() {
         assert_eq!(wallet_index("client-7"), Some(7));
         assert_eq!(wallet_index("faucet"), Some(99));
         assert_eq!(wallet_index("client-x"), None);
-        assert!(is_local("palisade-local-1") && is_local("palisade-dev-x"));
-        assert!(!is_local("palisade-1") && !is_local("xpalisade-local-1"));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use actors::execution::engine::Engine;
 use actors::handle::NodeHandle;
-use actors::supervisor::{Fatal, Supervisor};
+use actors::supervisor::{Fatal, HaltReason, Supervisor};
 use actors::tamper::{NoProfiles, Profiles};
 use actors::wiring::{NodeKeys, NodeParts, StartError};
 use anyhow::Result;
@@ -31,6 +31,7 @@ use crate::history::{self, History, Source};
 use crate::home::{Chain, Home};
 use crate::keys::file;
 use crate::peer_id;
+use crate::problem::Problem;
 
 /// How a node is started.
 #[derive(Debug)]
@@ -47,11 +48,13 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit> {
         testnet::supervisor::die_with(parent)?;
     }
     let home = &context.home;
-    let config = home.load_config(context.global.config.as_deref())?.config;
+    let loaded = home.load_config(context.global.config.as_deref())?;
+    let config = &loaded.config;
     let format = context.global.log_format.unwrap_or(config.log.format);
     log::install(format, &config.log.filter, context.global.verbose);
     let chain = home.chain()?;
-    config.check(Some(&chain.genesis.chain_name))?;
+    loaded.check(Some(&chain.genesis.chain_name))?;
+    let config = loaded.config;
     for dir in [home.run(), home.data()] {
         file::private_dir(&dir)?;
     }
@@ -82,6 +85,10 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit> {
 
 fn start_problem(home: &Home, error: StartError) -> anyhow::Error {
     match error {
+        // Nothing has run that a note for the next start could be about.
+        StartError::Fatal(fatal) if fatal.reason == HaltReason::Configuration => {
+            Problem::new("config.invalid", fatal.detail).into()
+        }
         StartError::Fatal(fatal) => {
             halt::note(home, &fatal);
             halt::problem(&fatal).into()

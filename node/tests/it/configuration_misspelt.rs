@@ -1,6 +1,8 @@
 //! Goal: a misspelt or impossible configuration is refused with its place, before anything starts.
 
-use crate::{palisade, refused, run, stdout};
+use std::path::Path;
+
+use crate::{node, palisade, refused, run, stdout};
 
 #[test]
 fn the_default_file_is_accepted_and_a_misspelt_key_is_named() {
@@ -66,4 +68,69 @@ fn plaintext_off_loopback_is_refused() {
             .unwrap();
         refused(&output, "config.plain", 78);
     }
+}
+
+/// Writes one value into the home of `node::make_home` in place of another; returns its line.
+fn with(dir: &Path, from: &str, to: &str) -> usize {
+    let file = node::home(dir).join("node.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = text.replacen(from, to, 1);
+    assert_ne!(text, changed, "{from} is not in {text}");
+    std::fs::write(&file, &changed).unwrap();
+    changed.lines().position(|line| line == to).unwrap() + 1
+}
+
+/// Goal: what `node run` refuses, `config check` refuses before it, in the same words, with the place.
+#[test]
+fn impossible_values_are_told_with_their_line_by_the_check_and_by_the_start() {
+    let rows = [
+        (
+            "listen = [\"/ip4/127.0.0.1/tcp/0\"]",
+            "listen = [\"garbage\"]",
+            "config.invalid",
+        ),
+        (
+            "persistent = []",
+            "persistent = [\"/ip4/127.0.0.1/tcp/1\"]",
+            "config.invalid",
+        ),
+        (
+            "allow_degraded = [\"landlock-abi\"]",
+            "allow_degraded = [\"nope\"]",
+            "config.invalid",
+        ),
+        ("uid_base = 700000", "uid_base = 0", "config.invalid"),
+    ];
+    for (from, to, code) in rows {
+        let dir = tempfile::tempdir().unwrap();
+        node::make_home(dir.path());
+        let line = with(dir.path(), from, to);
+        let mut told = Vec::new();
+        for verb in [["config", "check"], ["node", "run"]] {
+            let output = run(dir.path(), &["--home", "net/nodes/alice", verb[0], verb[1]]);
+            let problem = refused(&output, code, 78);
+            let detail = problem["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains(&format!("node.toml:{line}:")), "{detail}");
+            assert!(!problem["hint"].as_str().unwrap().contains("sign-state"));
+            told.push(detail);
+        }
+        assert_eq!(told[0], told[1]);
+    }
+}
+
+#[test]
+fn a_home_that_is_not_there_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |home: &str| run(dir.path(), &["--home", home, "config", "check"]);
+    let problem = refused(&check("nowhere"), "home.missing", 3);
+    assert!(
+        problem["hint"].as_str().unwrap().contains("palisade init"),
+        "{problem}"
+    );
+    assert!(
+        problem["detail"].as_str().unwrap().contains("nowhere"),
+        "{problem}"
+    );
+    std::fs::create_dir(dir.path().join("bare")).unwrap();
+    assert_eq!(check("bare").status.code(), Some(0));
 }

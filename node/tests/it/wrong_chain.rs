@@ -85,3 +85,38 @@ fn receipts_verify_by_the_command_line() {
         (Some(8), &serde_json::json!("malformed"))
     );
 }
+
+#[test]
+fn a_home_is_not_made_of_what_no_node_would_take() {
+    let dir = tempfile::tempdir().unwrap();
+    let genesis = std::fs::read(GENESIS).unwrap();
+    let hash = protocol::digest::ChainId::of_genesis(&genesis).to_string();
+    let bare = "/ip4/127.0.0.1/tcp/1";
+    let long = "m".repeat(500);
+    for more in [
+        ["--peer", "garbage"],
+        ["--peer", bare],
+        ["--moniker", &long],
+    ] {
+        let init = [
+            "init",
+            "--chain",
+            GENESIS,
+            "--genesis-hash",
+            &hash,
+            "--role",
+            "full",
+        ];
+        let args: Vec<&str> = ["--home", "h"]
+            .into_iter()
+            .chain(init)
+            .chain(more)
+            .collect();
+        let problem = refused(&run(dir.path(), &args), "usage", 2);
+        assert!(
+            problem["detail"].as_str().unwrap().contains(more[0]),
+            "{problem}"
+        );
+        assert!(!dir.path().join("h").exists(), "something was written");
+    }
+}

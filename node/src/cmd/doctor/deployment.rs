@@ -197,8 +197,9 @@ fn binds(config: &Config, chain: Option<&Chain>) -> Row {
         "API and metrics on loopback, or behind a proxy that terminates TLS",
         "palisade config check; api.listen, metrics.listen",
     );
-    if let Err(problem) = config.check(chain.map(|chain| chain.genesis.chain_name.as_str())) {
-        return Row::new("D5 binds", Verdict::Fail, problem.detail, words);
+    if let Err(fault) = config.check(chain.map(|chain| chain.genesis.chain_name.as_str())) {
+        let found = format!("{}: {}", fault.key, fault.text);
+        return Row::new("D5 binds", Verdict::Fail, found, words);
     }
     let listeners = [config.api.listen, config.metrics.listen];
     let open: Vec<String> = listeners
