@@ -67,6 +67,9 @@ impl Config {
                 .map(drop)
                 .map_err(|error| format!("{text:?}: {error}"))
         })?;
+        if local {
+            local_peers(&self.net.listen)?;
+        }
         ports_differ(&self.api, metrics, &self.net.listen)?;
         factors(&self.limits)?;
         self.check_sandbox()?;
@@ -166,6 +169,20 @@ fn authority(text: &str) -> Result<(), String> {
         Ok(authority) if !text.contains('@') && !authority.host().is_empty() => Ok(()),
         _ => Err(format!("{text:?} is no Host header: write name:port")),
     }
+}
+
+fn local_peers(listen: &[String]) -> Result<(), Fault> {
+    for (index, text) in listen.iter().enumerate() {
+        let off = |address: SocketAddr| !address.ip().is_loopback();
+        if listen_address(text).is_ok_and(off) {
+            return Err(Fault {
+                code: "config.chain",
+                key: format!("net.listen[{index}]"),
+                text: format!("{text} on a local chain"),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The socket of an address to listen on. Its shape is all that the transport takes.
@@ -295,6 +312,27 @@ mod tests {
         config.metrics.listen = "[::]:9464".parse().unwrap();
         let problem = Problem::from(config.check(None).unwrap_err());
         assert_eq!(problem.exit_code, 78);
+    }
+
+    #[test]
+    fn local_chains_stay_on_loopback_for_peers_too() {
+        for address in [
+            "/ip4/0.0.0.0/udp/8640/quic-v1",
+            "/ip4/0.0.0.0/tcp/8640",
+            "/ip4/10.0.0.1/tcp/8640",
+            "/ip6/::/udp/8640/quic-v1",
+        ] {
+            let text = format!("[net]\nlisten = [\"/ip4/127.9.1.1/tcp/1\", \"{address}\"]");
+            assert_eq!(fault(&text, None), None, "{address}");
+            assert_eq!(fault(&text, Some("palisade-compose-1")), None, "{address}");
+            for chain in ["palisade-local-1", "palisade-dev-x"] {
+                let fault = fault(&text, Some(chain)).unwrap();
+                assert_eq!(
+                    (fault.code, fault.key.as_str()),
+                    ("config.chain", "net.listen[1]")
+                );
+            }
+        }
     }
 
     /// Goal: whatever would keep a node from starting is refused, under the key that is at fault.

@@ -90,6 +90,11 @@ fn impossible_values_are_told_with_their_line_by_the_check_and_by_the_start() {
             "config.invalid",
         ),
         (
+            "listen = [\"/ip4/127.0.0.1/tcp/0\"]",
+            "listen = [\"/ip4/0.0.0.0/tcp/0\"]",
+            "config.chain",
+        ),
+        (
             "persistent = []",
             "persistent = [\"/ip4/127.0.0.1/tcp/1\"]",
             "config.invalid",

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::{problem, run, stdout};
+use crate::{palisade, problem, refused, run, stdout};
 
 const INIT: [&str; 7] = [
     "testnet",
@@ -74,4 +74,50 @@ fn a_client_of_a_development_net_is_refused_with_the_way_out() {
     let hint = problem(&refused)["hint"].as_str().unwrap().to_owned();
     assert!(hint.contains("palisade testnet accounts"), "{hint}");
     assert!(!dir.path().join("net").exists(), "something was written");
+}
+
+/// Goal: a net that no node would start is not written. Its development keys are public, so a local
+/// chain stays on loopback.
+#[test]
+fn addresses_that_no_node_would_take_are_refused() {
+    for address in ["10.77.1.11", "0.0.0.0", "alice", "127.0.0.1/x"] {
+        let dir = tempfile::tempdir().unwrap();
+        let args: Vec<&str> = INIT.into_iter().chain(["--addr", address]).collect();
+        let problem = refused(&run(dir.path(), &args), "testnet.config", 78);
+        assert!(
+            problem["detail"].as_str().unwrap().contains(address),
+            "{problem}"
+        );
+        assert!(!dir.path().join("net").exists(), "something was written");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let compose = [
+        "--addr",
+        "10.77.1.11",
+        "--keys",
+        "random",
+        "--chain-name",
+        "palisade-compose-1",
+    ];
+    let args: Vec<&str> = INIT.into_iter().chain(compose).collect();
+    assert_eq!(run(dir.path(), &args).status.code(), Some(0));
+    // What compose adds to it, with peers on the address that was given.
+    let mut command = palisade(dir.path());
+    command
+        .args(["--home", "net/nodes/alice", "config", "check"])
+        .env("PALISADE__METRICS__LISTEN", "10.77.2.11:9464")
+        .env("PALISADE__METRICS__ALLOW_PLAIN", "true")
+        .env("PALISADE__API__LISTEN", "0.0.0.0:8645")
+        .env("PALISADE__API__ALLOW_PLAIN", "true")
+        .env(
+            "PALISADE__API__AUTHORITIES",
+            r#"["10.77.3.11:8645", "127.0.0.1:8645", "localhost:8645"]"#,
+        );
+    let output = command.output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

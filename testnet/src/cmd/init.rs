@@ -1,6 +1,9 @@
 //! `testnet init`.
 
+use std::net::Ipv4Addr;
+
 use anyhow::Result;
+use protocol::genesis::is_local_name;
 use protocol::units::TimeMs;
 
 use super::print;
@@ -17,6 +20,9 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
     if !args.addr.is_empty() && args.addr.len() != names.len() {
         let detail = format!("{} addresses for {} nodes", args.addr.len(), names.len());
         return Err(CommandError::config(detail, "--addr takes one address a node").into());
+    }
+    for text in &args.addr {
+        check_address(text, &args.chain_name)?;
     }
     if args.client.is_some() && args.keys == KeysFrom::Dev {
         let detail = "--client goes with --keys random".to_owned();
@@ -73,6 +79,24 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
             plan.chain_id
         )
     })
+}
+
+/// An address that a node of this chain can listen on: development keys are public.
+fn check_address(text: &str, chain_name: &str) -> Result<(), CommandError> {
+    let address: Ipv4Addr = text.parse().map_err(|_| {
+        let detail = format!("--addr: {text:?} is no IPv4 address");
+        CommandError::config(
+            detail,
+            "one address a node, as in `--addr 10.77.1.11,10.77.1.12`",
+        )
+    })?;
+    if is_local_name(chain_name) && !address.is_loopback() {
+        let detail = format!("--addr: {text} on {chain_name}: a local chain stays on loopback");
+        let hint = "`--keys random --chain-name NAME`, where NAME begins with neither \
+                    palisade-local- nor palisade-dev-";
+        return Err(CommandError::config(detail, hint));
+    }
+    Ok(())
 }
 
 /// The names given, or the usual ones.
