@@ -132,6 +132,15 @@ impl Home {
 }
 
 impl Chain {
+    /// Reads a genesis file that somebody named on the command line.
+    pub(crate) fn given(path: &Path) -> Result<Self, Problem> {
+        if !path.exists() {
+            let text = format!("no {}", path.display());
+            return Err(Problem::new("file.unreadable", text));
+        }
+        Self::read(path)
+    }
+
     /// Reads a genesis file.
     pub(crate) fn read(path: &Path) -> Result<Self, Problem> {
         if !path.exists() {

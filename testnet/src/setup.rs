@@ -92,7 +92,10 @@ impl Setup<'_> {
         let genesis = self.genesis(&members, &accounts, client.as_ref())?;
         let text = genesis.to_toml();
         // What was written is what every node will read: parse it as they do.
-        let genesis = Genesis::parse(text.as_bytes()).context("the manifest makes no genesis")?;
+        let genesis = Genesis::parse(text.as_bytes()).map_err(|error| {
+            let hint = "stakes, --fund and [genesis.fund] count together: lower them, or mend the manifest";
+            CommandError::config(format!("this makes no genesis: {error}"), hint)
+        })?;
         let plan = self.plan(&genesis.chain_id, &members);
         let write = || -> Result<()> {
             self.write_homes(host, &members, text.as_bytes())?;

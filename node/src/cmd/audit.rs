@@ -76,7 +76,15 @@ pub(crate) fn run(context: &Context, verb: &Verb) -> Result<Exit> {
                 signer.from
             ),
         });
-    Ok(if verdict.ok() { Exit::Ok } else { Exit::False })
+    Ok(match (first_bad, cause) {
+        (Some(index), Some(cause)) => {
+            let detail = format!("{}: record {index}: {cause}", dir.display());
+            context
+                .output
+                .problem(&Problem::new("audit.broken", detail))
+        }
+        _ => Exit::Ok,
+    })
 }
 
 fn look(dir: &Path, identity: &LogIdentity) -> Result<AuditVerdict> {

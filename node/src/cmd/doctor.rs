@@ -17,7 +17,7 @@ use row::{Row, Verdict};
 
 use super::Context;
 use crate::exit::Exit;
-use crate::problem::{Problem, refuse};
+use crate::problem::Problem;
 
 /// What to check.
 #[derive(clap::Args, Debug)]
@@ -145,7 +145,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
     context.output.document(&document, || {
         rows.iter().map(Row::to_text).collect::<Vec<_>>().join("\n")
     });
-    Ok(if failed { Exit::False } else { Exit::Ok })
+    if !failed {
+        return Ok(Exit::Ok);
+    }
+    let failed = rows.iter().filter(|row| row.verdict == Verdict::Fail);
+    let names: Vec<&str> = failed.map(|row| row.check.as_str()).collect();
+    let problem = Problem::new("doctor.failed", names.join(", "));
+    Ok(context.output.problem(&problem))
 }
 
 /// Runs a verb of the sandbox.
@@ -243,10 +249,10 @@ fn attack(context: &Context, name: &str, profile: ProfileName) -> Result<Exit> {
             .collect(),
     };
     if names.is_empty() {
-        refuse!(
-            "api.not_found",
-            "no attack {name}; palisade sandbox attack list"
-        );
+        let known: Vec<&str> = Attack::all().map(|attack| attack.name).collect();
+        let detail = format!("no attack {name}; all, or one of {}", known.join(", "));
+        let problem = Problem::new("usage", detail);
+        return Err(problem.hint("palisade sandbox attack list").into());
     }
     let (config, _dir) = sandbox_config(context)?;
     let reports = in_slot(config, names, profile)?;
@@ -276,7 +282,13 @@ fn attack(context: &Context, name: &str, profile: ProfileName) -> Result<Exit> {
         };
         reports.iter().map(line).collect::<Vec<_>>().join("\n")
     });
-    Ok(if blocked { Exit::Ok } else { Exit::False })
+    if blocked {
+        return Ok(Exit::Ok);
+    }
+    let through = reports.iter().filter(|report| !report.blocked);
+    let names: Vec<&str> = through.map(|report| report.attack).collect();
+    let problem = Problem::new("sandbox.attack_succeeded", names.join(", "));
+    Ok(context.output.problem(&problem))
 }
 
 /// The launcher dies with the thread that started it, so one thread does it all.

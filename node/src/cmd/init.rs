@@ -36,7 +36,7 @@ pub(crate) struct Args {
 
 /// Writes `genesis.toml` and `node.toml`; an existing home is left as it is.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
-    let chain = Chain::read(&args.chain)?;
+    let chain = Chain::given(&args.chain)?;
     if chain.id != args.genesis_hash {
         return Err(Problem::new(
             "config.chain",

@@ -176,8 +176,9 @@ pub(crate) fn label(role: Role, key: &SecretKey, dev: bool) -> Label {
 }
 
 fn from_words(path: &Path, role: Role, index: u32) -> Result<SecretKey> {
-    file::check_mode(path)?;
-    let bytes = Zeroizing::new(file::read_limited(path, KEY_FILE_BYTES_MAX)?);
+    file::check_mode(path).map_err(file::named)?;
+    let bytes = file::read_given(path, KEY_FILE_BYTES_MAX, "key.mnemonic")?;
+    let bytes = Zeroizing::new(bytes);
     let words = std::str::from_utf8(&bytes)?;
     if words.trim() == dev::MNEMONIC {
         refuse!(
@@ -189,7 +190,7 @@ fn from_words(path: &Path, role: Role, index: u32) -> Result<SecretKey> {
 }
 
 fn from_keystore(context: &Context, path: &Path) -> Result<SecretKey> {
-    let store = Keystore::parse(&file::read_limited(path, KEY_FILE_BYTES_MAX)?)?;
+    let store = file::read_keystore(path).map_err(file::named)?;
     let given = context.global.password_file.as_deref();
     Ok(store.open(&password::find(given, Purpose::Open)?)?)
 }

@@ -90,12 +90,18 @@ pub(crate) fn verify(context: &Context, verb: &VerifyVerb) -> Result<Exit> {
         Err(problem) => return malformed(context, &problem),
     };
     print(context, &verdict);
-    Ok(if verdict.ok() { Exit::Ok } else { Exit::False })
+    Ok(match verdict.first_false() {
+        None => Exit::Ok,
+        Some((part, why)) => {
+            let problem = Problem::new("receipt.false", format!("{part}: {why}"));
+            context.output.problem(&problem)
+        }
+    })
 }
 
 fn chain_of(context: &Context, genesis: Option<&Path>) -> Result<Chain> {
     match genesis {
-        Some(path) => Ok(Chain::read(path)?),
+        Some(path) => Ok(Chain::given(path)?),
         None => crate::client::resolve::chain_of(&context.global, &context.home),
     }
 }
@@ -112,7 +118,7 @@ fn malformed(context: &Context, problem: &Problem) -> Result<Exit> {
     context.output.document(&document, || {
         format!("false: malformed: {}", problem.detail)
     });
-    Ok(Exit::False)
+    Ok(context.output.problem(problem))
 }
 
 fn print(context: &Context, verdict: &Verdict) {

@@ -52,11 +52,22 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit> {
         .output
         .document(&status, || human(&status, args.why));
     let earns = status["can_earn"].as_bool() == Some(true);
-    Ok(if args.check && !earns {
-        Exit::False
-    } else {
-        Exit::Ok
+    Ok(match args.check && !earns {
+        true => context.output.problem(&why_not(&status)),
+        false => Exit::Ok,
     })
+}
+
+/// The first check that fails, as an error: its code has a text of its own.
+fn why_not(status: &Value) -> Problem {
+    let code = text(status, "reason");
+    let checks = status["checks"].as_array();
+    let failing = checks
+        .into_iter()
+        .flatten()
+        .find(|row| row["code"] == code && row["ok"] == false);
+    let detail = failing.map_or_else(String::new, |row| text(row, "detail").to_owned());
+    Problem::new(code, detail).exit(Exit::False)
 }
 
 /// A stopped home that says why it halted.
@@ -144,4 +155,32 @@ pub(crate) fn health(context: &Context, args: &HealthArgs) -> Result<Exit> {
     }
     context.output.document(&document, || "ok".to_owned());
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: whoever reads stderr alone is told which check fails, by its own code.
+    #[test]
+    fn what_keeps_a_node_from_earning_is_an_error_of_its_own() {
+        let status = json!({
+            "can_earn": false, "reason": "check.quiesce", "checks": [
+                {"check": "keys", "ok": true, "code": null, "detail": "there"},
+                {"check": "quiesce", "ok": false, "code": "check.quiesce", "detail": "told to"},
+            ],
+        });
+        let problem = why_not(&status);
+        assert_eq!(
+            (problem.code.as_str(), problem.exit_code),
+            ("check.quiesce", 8)
+        );
+        assert_eq!(
+            (problem.detail.as_str(), problem.hint.as_str()),
+            ("told to", "palisade quiesce --off")
+        );
+        // A node of another release may know checks that we do not.
+        let unknown = why_not(&json!({"can_earn": false, "reason": "check.new"}));
+        assert_eq!((unknown.code.as_str(), unknown.exit_code), ("check.new", 8));
+    }
 }

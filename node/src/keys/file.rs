@@ -42,6 +42,22 @@ fn failed(verb: &str, path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(code, format!("cannot {verb} {}: {error}", path.display()))
 }
 
+/// The same of a file that somebody named on the command line: it need not be a key.
+pub(crate) fn named(problem: Problem) -> Problem {
+    match problem.code.as_str() {
+        "key.unknown" => Problem::new("file.unreadable", problem.detail),
+        _ => problem,
+    }
+}
+
+/// The same with the file's name before what is wrong in it.
+fn within(path: &Path, mut problem: Problem) -> Problem {
+    if problem.code == "key.malformed" {
+        problem.detail = format!("{}: {}", path.display(), problem.detail);
+    }
+    problem
+}
+
 /// Refuses a file that anybody but its owner could read.
 pub(crate) fn check_mode(path: &Path) -> Result<(), Problem> {
     let meta = fs::metadata(path).map_err(|error| failed("read", path, &error))?;
@@ -110,7 +126,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
         let text = format!("{name:?}: a name has 1 to 64 letters, digits, - or _");
-        return Err(Problem::new("key.malformed", text));
+        return Err(Problem::new("usage", text).hint("palisade keys new --role ROLE --name NAME"));
     }
     Ok(())
 }
@@ -137,10 +153,16 @@ pub(crate) fn create(
     Ok(path)
 }
 
+/// Reads a key file of any origin, without opening it.
+pub(crate) fn read_keystore(path: &Path) -> Result<Keystore, Problem> {
+    let bytes = read_limited(path, KEY_FILE_BYTES_MAX)?;
+    Keystore::parse(&bytes).map_err(|problem| within(path, problem))
+}
+
 /// Reads one key file without opening it.
 pub(crate) fn load(path: &Path) -> Result<Found, Problem> {
     check_mode(path)?;
-    let store = Keystore::parse(&read_limited(path, KEY_FILE_BYTES_MAX)?)?;
+    let store = read_keystore(path)?;
     let Some(label) = store.palisade.clone() else {
         let text = format!(
             "{} has no label; use `palisade keys import`",
@@ -180,15 +202,16 @@ impl Found {
         if self.label.moved {
             return Err(Problem::new("key.moved", self.path.display()));
         }
-        self.store.open(password)
+        let opened = self.store.open(password);
+        opened.map_err(|problem| within(&self.path, problem))
     }
 
     /// The public half.
     pub(crate) fn public(&self) -> Result<PublicKey, Problem> {
-        self.label
-            .public_key
-            .parse()
-            .map_err(|_| Problem::new("key.malformed", "the label's public key is malformed"))
+        self.label.public_key.parse().map_err(|_| {
+            let text = "the label's public key is malformed";
+            within(&self.path, Problem::new("key.malformed", text))
+        })
     }
 }
 
@@ -220,6 +243,31 @@ mod tests {
         assert_eq!(load(&path).unwrap_err().code, "key.mode");
     }
 
+    /// Goal: whoever has ten keys is told which one is damaged, whatever is damaged in it.
+    #[test]
+    fn a_malformed_key_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let key = SecretKey::from_bytes(&[3; 32]).unwrap();
+        let path = create(home.path(), "a", &key, b"", label(&key)).unwrap();
+        let whole = fs::read_to_string(&path).unwrap();
+        let said = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let problem = load(&path)
+                .and_then(|found| found.public().and_then(|_| found.open(b"")))
+                .unwrap_err();
+            assert_eq!(problem.code, "key.malformed");
+            assert!(
+                problem.detail.contains("wallet-a.json"),
+                "{}",
+                problem.detail
+            );
+        };
+        said("{");
+        said(&whole.replace("\"version\": 3", "\"version\": 4"));
+        said(&whole.replace(&key.public().to_string(), "02ab"));
+        said(&whole.replace("\"iv\": \"", "\"iv\": \"0"));
+    }
+
     #[test]
     fn nothing_is_overwritten() {
         let home = tempfile::tempdir().unwrap();
@@ -230,8 +278,10 @@ mod tests {
         assert_eq!(again.code, "key.exists");
         assert_eq!(fs::read(&path).unwrap(), before);
         for name in ["", "a/b", "..", "a b", &"x".repeat(65)] {
-            assert!(
-                create(home.path(), name, &key, b"", label(&key)).is_err(),
+            let refused = create(home.path(), name, &key, b"", label(&key)).unwrap_err();
+            assert_eq!(
+                (refused.code.as_str(), refused.exit_code),
+                ("usage", 2),
                 "{name}"
             );
         }

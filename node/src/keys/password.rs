@@ -48,8 +48,9 @@ pub(crate) fn find(given: Option<&Path>, purpose: Purpose) -> Result<Zeroizing<V
 
 /// One trailing newline belongs to the editor, not to the password.
 fn from_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    file::check_mode(path)?;
-    let mut bytes = Zeroizing::new(file::read_limited(path, PASSWORD_BYTES_MAX)?);
+    file::check_mode(path).map_err(file::named)?;
+    let bytes = file::read_given(path, PASSWORD_BYTES_MAX, "key.password")?;
+    let mut bytes = Zeroizing::new(bytes);
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {

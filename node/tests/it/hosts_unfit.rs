@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{node, run, stdout};
+use crate::{node, problem, run, stdout};
 
 /// The rows of a profile on the home of one validator, by name.
 fn examined(dir: &Path, more: &[&str]) -> (Value, Option<i32>) {
@@ -14,8 +14,20 @@ fn examined(dir: &Path, more: &[&str]) -> (Value, Option<i32>) {
     args.extend(more);
     let output = run(dir, &args);
     let text = stdout(&output);
-    let document = serde_json::from_str(&text)
+    let document: Value = serde_json::from_str(&text)
         .unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    if output.status.code() == Some(8) {
+        let problem = problem(&output);
+        assert_eq!(problem["code"], "doctor.failed", "{problem}");
+        let rows = document["checks"].as_array().unwrap();
+        for failed in rows.iter().filter(|row| row["verdict"] == "fail") {
+            let name = failed["check"].as_str().unwrap();
+            assert!(
+                problem["detail"].as_str().unwrap().contains(name),
+                "{problem}"
+            );
+        }
+    }
     (document, output.status.code())
 }
 

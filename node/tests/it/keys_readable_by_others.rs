@@ -110,3 +110,38 @@ fn the_words_of_a_wallet_restore_it() {
     assert_eq!(made["address"], again["address"]);
     assert!(again["mnemonic"].is_null());
 }
+
+/// Goal: what was named wrongly on the command line is told as that, and not as a damaged key.
+#[test]
+fn names_and_files_that_cannot_be_are_told_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    password(dir.path(), 0o600);
+    let named: Vec<&str> = NEW.into_iter().chain(["--name", "../x"]).collect();
+    let problem = refused(&run(dir.path(), &named), "usage", 2);
+    assert!(
+        problem["hint"]
+            .as_str()
+            .unwrap()
+            .contains("palisade keys new"),
+        "{problem}"
+    );
+
+    let mut absent = NEW;
+    absent[3] = "nope";
+    let mnemonic = [
+        "keys",
+        "import",
+        "--role",
+        "wallet",
+        "--mnemonic-file",
+        "nope",
+    ];
+    let keystore = ["keys", "import", "--role", "wallet", "--keystore", "nope"];
+    for args in [&absent[..], &mnemonic, &keystore] {
+        let problem = refused(&run(dir.path(), args), "file.unreadable", 3);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("nope"),
+            "{problem}"
+        );
+    }
+}

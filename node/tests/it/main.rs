@@ -4,6 +4,7 @@
 
 mod alerts_that_never_fire;
 mod asked_for_help;
+mod audit_changed;
 mod configuration_misspelt;
 mod containers_unsealed;
 mod disk_full;

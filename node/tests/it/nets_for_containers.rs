@@ -121,3 +121,28 @@ fn addresses_that_no_node_would_take_are_refused() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// Goal: what makes no net is the caller's mistake, with the place of it.
+#[test]
+fn manifests_and_funds_that_make_no_genesis_are_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("net.toml"), [0xff, 0xfe, 0x00]).unwrap();
+    let up = |more: [&str; 2]| {
+        let args: Vec<&str> = ["testnet", "up", "--detach"]
+            .into_iter()
+            .chain(more)
+            .collect();
+        refused(&run(dir.path(), &args), "testnet.config", 78)
+    };
+    let problem = up(["-f", "net.toml"]);
+    assert!(
+        problem["detail"].as_str().unwrap().contains("net.toml"),
+        "{problem}"
+    );
+    let rich = format!("{}:18446744073709", protocol::digest::Address([7; 20]));
+    let problem = up(["--fund", &rich]);
+    assert!(
+        problem["hint"].as_str().unwrap().contains("--fund"),
+        "{problem}"
+    );
+}

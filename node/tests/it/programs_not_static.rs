@@ -106,3 +106,15 @@ fn bad_options_are_refused_before_anything_runs() {
     let output = sandboxed(dir.path(), &["--input", "/no/such", "--", OWN, "--version"]);
     refused(&output, "sandbox.file", 2);
 }
+
+#[test]
+fn an_attack_that_there_is_not_is_answered_with_those_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let problem = refused(&run(dir.path(), &["sandbox", "attack", "nope"]), "usage", 2);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("nope") && detail.contains("fork_bomb"),
+        "{detail}"
+    );
+    assert_eq!(problem["hint"], "palisade sandbox attack list");
+}

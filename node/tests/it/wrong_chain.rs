@@ -1,6 +1,6 @@
 //! Goal: a home is made for the chain its operator meant, or not at all.
 
-use crate::{refused, run};
+use crate::{problem, refused, run};
 
 const GENESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/genesis.toml");
 const RECEIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/receipt.json");
@@ -62,6 +62,27 @@ fn receipts_verify_by_the_command_line() {
         ];
         let output = run(dir.path(), &args);
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        // Whoever reads stderr alone is told the code and what to do about it, beside the document.
+        if output.status.code() == Some(8) {
+            let malformed = document["cause"] == "malformed";
+            let code = if malformed {
+                "receipt.malformed"
+            } else {
+                "receipt.false"
+            };
+            let problem = problem(&output);
+            assert_eq!(
+                (&problem["code"], &problem["exit_code"]),
+                (&code.into(), &8.into())
+            );
+            let hint = problem["hint"].as_str().unwrap();
+            assert!(hint.contains("palisade receipt fetch"), "{hint}");
+            let why = document["detail"].as_str().unwrap();
+            assert!(
+                problem["detail"].as_str().unwrap().contains(why),
+                "{problem}"
+            );
+        }
         (output.status.code(), document)
     };
     let (exit, document) = verify(RECEIPT);
@@ -84,6 +105,30 @@ fn receipts_verify_by_the_command_line() {
         (exit, &document["cause"]),
         (Some(8), &serde_json::json!("malformed"))
     );
+}
+
+/// Goal: a flag that names no file is told as that, and not as a home that is missing.
+#[test]
+fn a_genesis_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = "ab".repeat(32);
+    let init = [
+        "init",
+        "--chain",
+        "nofile",
+        "--genesis-hash",
+        &hash,
+        "--role",
+        "full",
+    ];
+    let verify = ["verify", "receipt", RECEIPT, "--genesis", "nofile"];
+    for args in [&init[..], &verify] {
+        let problem = refused(&run(dir.path(), args), "file.unreadable", 3);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("nofile"),
+            "{problem}"
+        );
+    }
 }
 
 #[test]

@@ -132,10 +132,14 @@ fn manifest(args: &UpArgs) -> Result<Manifest> {
 /// [`CommandError`] with exit code 78 and the place of the mistake.
 pub(crate) fn read_manifest(path: &std::path::Path) -> Result<Manifest> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        CommandError::not_found(
-            format!("{}: {error}", path.display()),
-            "give a manifest file",
-        )
+        let detail = format!("{}: {error}", path.display());
+        match error.kind() {
+            // It was found, and is something else.
+            std::io::ErrorKind::InvalidData => {
+                CommandError::config(detail, "a manifest is TOML: docs/reference/manifest.md")
+            }
+            _ => CommandError::not_found(detail, "give a manifest file"),
+        }
     })?;
     let manifest = Manifest::parse(&text).map_err(|error| {
         let detail = format!("{}: {error}", path.display());
