@@ -1,4 +1,8 @@
 //! Peer memory as two JSON files, replaced atomically.
+//!
+//! Neither file is worth a validator's vote: bans run out and are earned anew, addresses are learned
+//! anew. So a file that is not what was written is set aside with a warning, and the node starts
+//! without it.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,6 +18,8 @@ use crate::ports::PeerMemory;
 
 /// Larger files are not ours.
 const FILE_BYTES_MAX: u64 = 8 << 20;
+/// What a file is called that was set aside; an older one of that name goes.
+const ASIDE: &str = "damaged";
 
 /// `bans.json` and `peers.json` in one directory.
 #[derive(Debug)]
@@ -64,6 +70,28 @@ impl JsonMemory {
         serde_json::from_slice(&bytes).map_err(|error| invalid(&path, &error.to_string()))
     }
 
+    /// What a file holds; nothing, once it is set aside because it is not what was written.
+    fn read_or_set_aside<T, R: DeserializeOwned>(
+        &self,
+        name: &str,
+        understand: impl Fn(R) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
+        let path = self.directory.join(name);
+        let understood = self.read(name).and_then(|rows: Vec<R>| {
+            let understood: Option<Vec<T>> = rows.into_iter().map(understand).collect();
+            understood.ok_or_else(|| invalid(&path, "not a peer or an address"))
+        });
+        match understood {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let aside = self.directory.join(format!("{name}.{ASIDE}"));
+                fs::rename(&path, &aside).map_err(|error| named(&path, &error))?;
+                tracing::warn!(event = "peer_memory_set_aside", %error, aside = %aside.display());
+                Ok(Vec::new())
+            }
+            understood => understood,
+        }
+    }
+
     fn write<T: Serialize>(&self, name: &str, rows: &[T]) -> io::Result<()> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.directory.join(name);
@@ -76,8 +104,8 @@ impl JsonMemory {
     }
 }
 
-/// On disk before it gets its name: a file that a power cut left empty would keep the node from
-/// starting.
+/// On disk before it gets its name: a power cut must not leave an empty file in place of what was
+/// known.
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
@@ -97,30 +125,17 @@ fn invalid(path: &Path, reason: &str) -> io::Error {
 
 impl PeerMemory for JsonMemory {
     fn load_bans(&self) -> io::Result<Vec<Ban>> {
-        let rows: Vec<BanRow> = self.read("bans.json")?;
-        rows.into_iter()
-            .take(BANS_MAX)
-            .map(|row| {
-                let peer = row
-                    .peer
-                    .parse()
-                    .map_err(|_| invalid(&self.directory.join("bans.json"), "not a peer id"))?;
-                let BanRow {
-                    level,
-                    reason,
-                    since_ms,
-                    until_ms,
-                    ..
-                } = row;
-                Ok(Ban {
-                    peer,
-                    level,
-                    reason,
-                    since_ms,
-                    until_ms,
-                })
+        let mut bans = self.read_or_set_aside("bans.json", |row: BanRow| {
+            Some(Ban {
+                peer: row.peer.parse().ok()?,
+                level: row.level,
+                reason: row.reason,
+                since_ms: row.since_ms,
+                until_ms: row.until_ms,
             })
-            .collect()
+        })?;
+        bans.truncate(BANS_MAX);
+        Ok(bans)
     }
 
     fn store_bans(&self, bans: &[Ban]) -> io::Result<()> {
@@ -138,19 +153,13 @@ impl PeerMemory for JsonMemory {
     }
 
     fn load_peers(&self) -> io::Result<Vec<KnownPeer>> {
-        let rows: Vec<PeerRow> = self.read("peers.json")?;
-        rows.into_iter()
-            .map(|row| {
-                let wrong = || invalid(&self.directory.join("peers.json"), "not a peer");
-                let peer = row.peer.parse().map_err(|_| wrong())?;
-                let addresses = row
-                    .addresses
-                    .iter()
-                    .map(|address| address.parse().map_err(|_| wrong()))
-                    .collect::<io::Result<_>>()?;
-                Ok(KnownPeer { peer, addresses })
+        self.read_or_set_aside("peers.json", |row: PeerRow| {
+            let addresses = row.addresses.iter().map(|address| address.parse().ok());
+            Some(KnownPeer {
+                peer: row.peer.parse().ok()?,
+                addresses: addresses.collect::<Option<_>>()?,
             })
-            .collect()
+        })
     }
 
     fn store_peers(&self, peers: &[KnownPeer]) -> io::Result<()> {
@@ -172,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn round_trip_and_refusals() {
+    fn what_is_stored_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let memory = JsonMemory::new(directory.path());
         assert!(
@@ -195,9 +204,33 @@ mod tests {
         };
         memory.store_peers(std::slice::from_ref(&known)).unwrap();
         assert_eq!(memory.load_peers().unwrap(), [known]);
-        fs::write(directory.path().join("bans.json"), b"[{\"peer\":1}]").unwrap();
+    }
+
+    #[test]
+    fn damaged_files_are_set_aside_and_others_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = JsonMemory::new(directory.path());
+        let path = |name: &str| directory.path().join(name);
+        for bad in [
+            &b""[..],
+            b"\0\0\0",
+            b"[{\"peer\":1}]",
+            b"[{\"peer\":\"nobody\",\"addresses\":[]}]",
+            b"[{\"peer\":\"nobody\",\"level\":0,\"reason\":\"\",\"since_ms\":0,\"until_ms\":0}]",
+        ] {
+            for name in ["bans.json", "peers.json"] {
+                fs::write(path(name), bad).unwrap();
+            }
+            assert_eq!(memory.load_bans().unwrap(), []);
+            assert_eq!(memory.load_peers().unwrap(), []);
+            for name in ["bans.json", "peers.json"] {
+                assert!(!path(name).exists(), "{name}: {bad:?}");
+                assert_eq!(fs::read(path(&format!("{name}.{ASIDE}"))).unwrap(), bad);
+            }
+        }
+        // What cannot be read at all is the disk's fault, and no reason to forget.
+        fs::create_dir(path("bans.json")).unwrap();
         let error = memory.load_bans().unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(error.to_string().contains("bans.json"), "{error}");
     }
 }

@@ -61,8 +61,8 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// Bans or address book could not be read.
-    #[error("cannot read peer memory: {0}")]
+    /// The disk refused bans or address book; the path is in the reason.
+    #[error("cannot read peer memory")]
     Memory(#[source] io::Error),
 }
 
