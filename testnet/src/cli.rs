@@ -389,7 +389,7 @@ impl TestnetCommand {
             Self::Status { which, watch } => cmd::status::run(&which, watch, context),
             Self::Endpoints { which } => cmd::files::endpoints(&which, context),
             Self::Accounts { which } => cmd::files::accounts(&which, context),
-            Self::Logs(args) => cmd::logs::run(&args),
+            Self::Logs(args) => cmd::logs::run(&args, context),
             Self::Wait {
                 which,
                 expression,

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use protocol::units::TimeMs;
+use serde_json::{Map, Value};
 
 use super::duration;
-use crate::cli::LogsArgs;
+use crate::cli::{Context, LogsArgs, Output};
 use crate::error::CommandError;
 use crate::files::NetDir;
 use crate::log_line::{is_event, time};
 use crate::net::Net;
 
-pub(crate) fn run(args: &LogsArgs) -> Result<()> {
+pub(crate) fn run(args: &LogsArgs, context: &Context<'_>) -> Result<()> {
     let net = Net::open(NetDir::of(&args.which.name)?)?;
     let names = match args.node.as_deref() {
         None => net.plan.names(),
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &LogsArgs) -> Result<()> {
     let mut wanted = Wanted {
         since: args.since.as_deref().map(since).transpose()?,
         event: args.event.clone(),
+        output: context.output,
     };
     let mut files = Vec::new();
     for name in names {
@@ -63,6 +65,8 @@ struct Wanted {
     since: Option<TimeMs>,
     /// Only those of this event.
     event: Option<String>,
+    /// How they are printed.
+    output: Output,
 }
 
 impl Wanted {
@@ -80,6 +84,17 @@ impl Wanted {
     }
 }
 
+/// A line as an object of its node: `node` beside what the line holds, or beside its `text` if it is
+/// no object itself.
+fn object(name: &str, line: &str) -> Value {
+    let mut object: Map<String, Value> = serde_json::from_str(line).unwrap_or_else(|_| {
+        let text = line.trim_end().to_owned();
+        Map::from_iter([("text".to_owned(), text.into())])
+    });
+    object.insert("node".to_owned(), name.into());
+    Value::Object(object)
+}
+
 fn copy_new(
     name: &str,
     file: &mut impl BufRead,
@@ -91,7 +106,10 @@ fn copy_new(
     while file.read_line(&mut line)? > 0 {
         old = wanted.is_old(&line, old);
         if !old && wanted.is_event(&line) {
-            write!(out, "{name:<8} {line}")?;
+            match wanted.output {
+                Output::Human => write!(out, "{name:<8} {line}")?,
+                Output::Json | Output::JsonLines => writeln!(out, "{}", object(name, &line))?,
+            }
         }
         line.clear();
     }
@@ -111,9 +129,14 @@ a panic's second line
 ";
 
     fn printed(since: Option<u64>, event: Option<&str>) -> Vec<String> {
+        printed_as(Output::Human, since, event)
+    }
+
+    fn printed_as(output: Output, since: Option<u64>, event: Option<&str>) -> Vec<String> {
         let wanted = Wanted {
             since: since.map(TimeMs),
             event: event.map(str::to_owned),
+            output,
         };
         let mut out = Vec::new();
         copy_new("bob", &mut LOG.as_bytes(), &wanted, &mut out).unwrap();
@@ -142,6 +165,19 @@ a panic's second line
     }
 
     #[test]
+    fn a_program_gets_an_object_a_line() {
+        for output in [Output::Json, Output::JsonLines] {
+            let lines = printed_as(output, None, None);
+            let parsed = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+            let parsed: Vec<Value> = parsed.collect();
+            assert_eq!(parsed.len(), 5);
+            assert!(parsed.iter().all(|line| line["node"] == "bob"));
+            assert_eq!(parsed[0]["text"], "before any time");
+            assert_eq!(parsed[2]["message"], "job_ended");
+        }
+    }
+
+    #[test]
     fn durations_are_read_or_refused() {
         let (now, back) = (crate::clock::wall(), since("30s").unwrap());
         assert!((29_000..=31_000).contains(&(now.0 - back.0)));
@@ -149,7 +185,7 @@ a panic's second line
         for bad in ["", "30", "s", "-30s", "30 seconds", "1.5s", "soon", "30h"] {
             let error = since(bad).unwrap_err();
             let known = error.downcast_ref::<CommandError>().unwrap();
-            assert_eq!((known.exit, known.code), (78, "testnet.config"), "{bad}");
+            assert_eq!((known.exit, &*known.code), (78, "testnet.config"), "{bad}");
             assert!(known.detail.contains("--since") && known.hint.contains("10s"));
         }
     }
