@@ -133,8 +133,16 @@ impl<'a> LiveView<'a> {
         found.cloned()
     }
 
+    /// A validator's state on the chain: `active`, `jailed`, `tombstoned` and others; `None` while no
+    /// honest node answers.
+    #[must_use]
+    pub fn validator_state(&self, node: &str) -> Option<String> {
+        let validator = self.validator(node)?;
+        text(&validator, "state").ok().map(str::to_owned)
+    }
+
     fn in_state(&self, node: &str, state: &str) -> Option<bool> {
-        Some(text(&self.validator(node)?, "state").ok()? == state)
+        Some(self.validator_state(node)? == state)
     }
 
     /// The slashes of one node, of one offence if it is named.

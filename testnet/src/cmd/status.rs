@@ -11,7 +11,7 @@ use crate::client::Api;
 use crate::expect::{Value, View};
 use crate::files::NetDir;
 use crate::net::Net;
-use crate::supervisor::NodeState;
+use crate::supervisor::{NodeState, last_problem};
 
 /// `palisade.testnet-status/1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,27 @@ struct NodeRow {
     signing: Option<bool>,
     restarts: u32,
     exit_code: Option<i32>,
+    /// What a node that ended by itself said last.
+    reason: Option<String>,
+    /// Its validator's state on the chain.
+    validator: Option<String>,
+}
+
+impl NodeRow {
+    /// What a person must know of a node beyond its height; mostly nothing.
+    fn remarks(&self) -> String {
+        let validator = self.validator.as_deref().filter(|state| *state != "active");
+        let exit = self.exit_code.map(|code| match &self.reason {
+            Some(reason) => format!("exit {code}: {reason}"),
+            None => format!("exit {code}"),
+        });
+        let remarks: Vec<String> = validator
+            .map(str::to_owned)
+            .into_iter()
+            .chain(exit)
+            .collect();
+        remarks.join(", ")
+    }
 }
 
 impl Report {
@@ -82,6 +103,9 @@ pub(crate) fn report(net: &Net) -> Result<Report> {
         let status = running
             .then(|| Api::new(node.api).get("/v1/status").ok())
             .flatten();
+        let halted = node.state == NodeState::Halted;
+        let reason = halted.then(|| last_problem(&net.dir.log(&node.name)));
+        let (reason, validator) = (reason.flatten(), view.validator_state(&node.name));
         NodeRow {
             name: node.name,
             state: node.state,
@@ -92,6 +116,8 @@ pub(crate) fn report(net: &Net) -> Result<Report> {
             signing: status.as_ref().and_then(|s| s["signing"].as_bool()),
             restarts: node.restarts,
             exit_code: node.exit_code,
+            reason,
+            validator,
         }
     });
     Ok(Report {
@@ -138,19 +164,45 @@ fn table(report: &Report) -> String {
         let height = node
             .height
             .map_or("-".to_owned(), |height| height.to_string());
-        let state = format!("{:?}", node.state).to_lowercase();
+        let state = node.state.name();
         let block = node
             .block_id
             .as_deref()
             .and_then(|id| id.get(..12))
             .unwrap_or("-");
-        let exit = node
-            .exit_code
-            .map_or(String::new(), |code| format!("exit {code}"));
         text.push_str(&format!(
-            "  {:<8} {state:<8} height {height:<6} block {block:<12} restarts {} {exit}\n",
-            node.name, node.restarts
+            "  {:<8} {state:<8} height {height:<6} block {block:<12} restarts {} {}\n",
+            node.name,
+            node.restarts,
+            node.remarks()
         ));
     }
     text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(exit_code: Option<i32>, reason: Option<&str>, validator: &str) -> NodeRow {
+        NodeRow {
+            name: "bob".into(),
+            state: NodeState::Halted,
+            height: None,
+            block_id: None,
+            signing: None,
+            restarts: 0,
+            exit_code,
+            reason: reason.map(str::to_owned),
+            validator: Some(validator.into()),
+        }
+    }
+
+    #[test]
+    fn a_halt_has_its_reason_and_a_fall_its_name() {
+        assert_eq!(row(None, None, "active").remarks(), "");
+        assert_eq!(row(Some(1), None, "active").remarks(), "exit 1");
+        let said = row(Some(76), Some("no space"), "jailed").remarks();
+        assert_eq!(said, "jailed, exit 76: no space");
+    }
 }

@@ -65,7 +65,7 @@ fn is_full(path: &Path) -> bool {
 }
 
 /// The detail of the problem line that ends a log, if one does.
-fn last_problem(log: &Path) -> Option<String> {
+pub(crate) fn last_problem(log: &Path) -> Option<String> {
     let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LOG_END_BYTES)))

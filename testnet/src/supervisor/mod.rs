@@ -17,6 +17,7 @@ mod serve;
 mod words;
 
 pub use control::{Fault, NodeReport, Request, Response, call, running_pid};
+pub(crate) use ended::last_problem;
 pub use node::NodeState;
 pub use serve::{die_with, supervise};
 pub use words::LastWords;

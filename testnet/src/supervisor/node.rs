@@ -34,6 +34,21 @@ pub enum NodeState {
     Halted,
 }
 
+impl NodeState {
+    /// As documents name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Killed => "killed",
+            Self::Stopped => "stopped",
+            Self::Halted => "halted",
+        }
+    }
+}
+
 /// A node with its sockets, which outlive its process so that its addresses never change.
 pub(super) struct Node {
     pub plan: PlannedNode,
