@@ -104,6 +104,8 @@ fn kill_the_supervisor(net: &mut Cluster) -> Duration {
     // The next command sees the truth, and the same net comes up again.
     let status = net.try_testnet("status", &[]);
     status.refused(4, "testnet.unavailable");
+    let endpoints = net.try_testnet("endpoints", &[]);
+    endpoints.refused(4, "testnet.unavailable");
     net.start_again(&[]);
     net.wait("height >= 3 && agree && none(slashed, validators)");
     took

@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::expect::nearest;
 use crate::files::NetDir;
 use crate::net::Net;
-use crate::supervisor::{Fault, Request};
+use crate::supervisor::{Fault, NodeReport, NodeState, Request};
 
 pub(crate) fn fault(
     which: &Which,
@@ -30,6 +30,9 @@ pub(crate) fn fault(
         FaultKind::Restart => Fault::Restart,
     };
     let undo = undo_after.map(|text| duration("--for", text)).transpose()?;
+    if kind == Fault::Pause {
+        pausable(&net, nodes)?;
+    }
     let mut reports = net.ask(&Request::Fault {
         kind,
         nodes: nodes.to_vec(),
@@ -44,7 +47,7 @@ pub(crate) fn fault(
     }
     let document = json!({ "schema": "palisade.testnet-fault/1", "kind": kind, "nodes": reports });
     print(context, &document, || {
-        let row = |node: &crate::supervisor::NodeReport| {
+        let row = |node: &NodeReport| {
             format!(
                 "{:<8} {:?}, {} restarts",
                 node.name, node.state, node.restarts
@@ -86,6 +89,20 @@ pub(crate) fn byzantine(
     print(context, &document, || {
         format!("{node}: {}", wanted.unwrap_or("honest again"))
     })
+}
+
+/// A process that is not there cannot be stopped.
+fn pausable(net: &Net, nodes: &[String]) -> Result<()> {
+    let ended = net.nodes()?.into_iter().find(|report| {
+        nodes.contains(&report.name)
+            && !matches!(report.state, NodeState::Running | NodeState::Paused)
+    });
+    let Some(NodeReport { name, state, .. }) = ended else {
+        return Ok(());
+    };
+    let detail = format!("{name} has no process to pause: {}", state.name());
+    let hint = format!("`palisade testnet fault resume {name}` starts it");
+    Err(CommandError::unavailable(detail, hint).into())
 }
 
 fn known(net: &Net, node: &str) -> Result<()> {

@@ -6,9 +6,15 @@ use super::print;
 use crate::cli::{Context, Which};
 use crate::error::CommandError;
 use crate::files::{Accounts, Endpoints, NetDir};
+use crate::supervisor::running_pid;
 
 pub(crate) fn endpoints(which: &Which, context: &Context<'_>) -> Result<()> {
-    let found: Option<Endpoints> = NetDir::of(&which.name)?.read("endpoints.json")?;
+    let dir = NetDir::of(&which.name)?;
+    // A supervisor that was killed leaves its file behind.
+    let found: Option<Endpoints> = match running_pid(&dir)? {
+        Some(_) => dir.read("endpoints.json")?,
+        None => None,
+    };
     let endpoints = found.ok_or_else(|| {
         CommandError::unavailable(
             format!("net `{}` is not up", which.name),

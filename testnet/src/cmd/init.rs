@@ -1,10 +1,12 @@
 //! `testnet init`.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
 use protocol::genesis::is_local_name;
 use protocol::units::TimeMs;
+use serde::Serialize;
 
 use super::print;
 use crate::cli::{Context, InitArgs, KeysFrom};
@@ -15,23 +17,12 @@ use crate::manifest::{Manifest, NODE_NAMES};
 use crate::plan::Plan;
 use crate::setup::{Addresses, Setup};
 
+/// The last millisecond of the year 9999: later times have no common text form.
+const TIME_MS_MAX: u64 = 253_402_300_799_999;
+
 pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
     let names = names(args)?;
-    if !args.addr.is_empty() && args.addr.len() != names.len() {
-        let detail = format!("{} addresses for {} nodes", args.addr.len(), names.len());
-        return Err(CommandError::config(detail, "--addr takes one address a node").into());
-    }
-    for text in &args.addr {
-        check_address(text, &args.chain_name)?;
-    }
-    if args.client.is_some() && args.keys == KeysFrom::Dev {
-        let detail = "--client goes with --keys random".to_owned();
-        let hint = "development nets have client-0 to client-3: palisade testnet accounts";
-        return Err(CommandError::config(detail, hint).into());
-    }
-    if let Some(name) = &args.client {
-        check_name("--client", name)?;
-    }
+    check(args, names.len())?;
     let mut manifest = Manifest::of_names(&names, &args.chain_name);
     manifest.order = names;
     manifest.check_names().map_err(|error| {
@@ -42,7 +33,7 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
     if args.if_missing
         && let Some(plan) = dir.read::<Plan>("plan.json")?
     {
-        return print(context, &plan, || {
+        return print(context, &Written::of(&plan), || {
             format!(
                 "{} holds chain {} already",
                 args.dir.display(),
@@ -71,7 +62,7 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
         metrics_port: None,
     };
     let plan = setup.write(context.host)?;
-    print(context, &plan, || {
+    print(context, &Written::of(&plan), || {
         format!(
             "wrote {} homes in {}, chain {}",
             plan.nodes.len(),
@@ -81,20 +72,75 @@ pub(crate) fn run(args: &InitArgs, context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// An address that a node of this chain can listen on: development keys are public.
-fn check_address(text: &str, chain_name: &str) -> Result<(), CommandError> {
-    let address: Ipv4Addr = text.parse().map_err(|_| {
-        let detail = format!("--addr: {text:?} is no IPv4 address");
-        CommandError::config(
-            detail,
-            "one address a node, as in `--addr 10.77.1.11,10.77.1.12`",
-        )
-    })?;
-    if is_local_name(chain_name) && !address.is_loopback() {
-        let detail = format!("--addr: {text} on {chain_name}: a local chain stays on loopback");
-        let hint = "`--keys random --chain-name NAME`, where NAME begins with neither \
-                    palisade-local- nor palisade-dev-";
+/// What the arguments must not say together.
+fn check(args: &InitArgs, nodes: usize) -> Result<(), CommandError> {
+    check_addresses(args, nodes)?;
+    if args.keys == KeysFrom::Dev && !is_local_name(&args.chain_name) {
+        let detail = format!(
+            "--chain-name {}: development keys are public",
+            args.chain_name
+        );
+        let hint = "`--keys random`, or a name that begins with palisade-local- or palisade-dev-";
         return Err(CommandError::config(detail, hint));
+    }
+    if let Some(time) = args.genesis_time_ms.filter(|time| *time > TIME_MS_MAX) {
+        let detail = format!("--genesis-time-ms {time} is after the year 9999");
+        return Err(CommandError::config(detail, "milliseconds since 1970"));
+    }
+    if args.client.is_some() && args.keys == KeysFrom::Dev {
+        let detail = "--client goes with --keys random".to_owned();
+        let hint = "development nets have client-0 to client-3: palisade testnet accounts";
+        return Err(CommandError::config(detail, hint));
+    }
+    if let Some(name) = &args.client {
+        check_name("--client", name)?;
+    }
+    Ok(())
+}
+
+/// `palisade.testnet-init/1`: the plan, as it is on disk.
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+impl<'a> Written<'a> {
+    const fn of(plan: &'a Plan) -> Self {
+        let schema = "palisade.testnet-init/1";
+        Self { schema, plan }
+    }
+}
+
+/// One IPv4 address a node, no two the same: all listen on one port. Those of a local chain stay on
+/// loopback, since development keys are public.
+fn check_addresses(args: &InitArgs, nodes: usize) -> Result<(), CommandError> {
+    let given = &args.addr;
+    let refuse = |detail| {
+        Err(CommandError::config(
+            detail,
+            "--addr takes one address a node",
+        ))
+    };
+    if !given.is_empty() && given.len() != nodes {
+        return refuse(format!("{} addresses for {nodes} nodes", given.len()));
+    }
+    let mut seen = BTreeSet::new();
+    for text in given {
+        let Ok(address) = text.parse::<Ipv4Addr>() else {
+            return refuse(format!("--addr: `{text}` is no IPv4 address"));
+        };
+        if !seen.insert(address) {
+            return refuse(format!("--addr: {address} is given to two nodes"));
+        }
+        if is_local_name(&args.chain_name) && !address.is_loopback() {
+            let name = &args.chain_name;
+            let detail = format!("--addr: {text} on {name}: a local chain stays on loopback");
+            let hint = "`--keys random --chain-name NAME`, where NAME begins with neither \
+                        palisade-local- nor palisade-dev-";
+            return Err(CommandError::config(detail, hint));
+        }
     }
     Ok(())
 }
