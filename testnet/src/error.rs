@@ -1,5 +1,7 @@
 //! How a command of this crate fails: a stable code, an exit code, and the next thing to try.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 /// Usage: also what this build cannot do.
@@ -24,7 +26,7 @@ pub struct CommandError {
     /// The process's exit code.
     pub exit: u8,
     /// Stable, for programs.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What went wrong, for people.
     pub detail: String,
     /// What to try next.
@@ -37,7 +39,7 @@ impl CommandError {
         let (detail, hint) = (detail.into(), hint.into());
         Self {
             exit: EXIT_UNAVAILABLE,
-            code: "testnet.unavailable",
+            code: "testnet.unavailable".into(),
             detail,
             hint,
         }
@@ -66,17 +68,26 @@ impl CommandError {
     pub fn unprinted(error: &std::io::Error) -> Self {
         Self {
             exit: EXIT_STORAGE,
-            code: "storage.failed",
+            code: "storage.failed".into(),
             detail: format!("cannot write to stdout: {error}"),
             hint: "make room where stdout goes; `palisade testnet status` shows what runs".into(),
         }
+    }
+
+    /// A file of a net is not what was written.
+    #[must_use]
+    pub fn damaged(path: &std::path::Path, why: &dyn std::fmt::Display) -> Self {
+        let detail = format!("{} cannot be read: {why}", path.display());
+        let hint = "put it back as it was; `palisade testnet down` ends the net all the same, and \
+                    `palisade testnet up --fresh` begins anew";
+        Self::unavailable(detail, hint)
     }
 
     /// This build has no profiles.
     pub fn left_out(what: &str) -> Self {
         Self {
             exit: EXIT_USAGE,
-            code: "testnet.left_out",
+            code: "testnet.left_out".into(),
             detail: format!("{what} needs rehearsed misdeeds, which this build leaves out"),
             hint: "build with the feature `byzantine`, on by default in the repository".into(),
         }
@@ -87,7 +98,7 @@ impl CommandError {
         let (detail, hint) = (detail.into(), hint.into());
         Self {
             exit: EXIT_NOT_FOUND,
-            code: "testnet.not_found",
+            code: "testnet.not_found".into(),
             detail,
             hint,
         }
@@ -98,7 +109,7 @@ impl CommandError {
         let hint = "`palisade testnet status` and `palisade testnet logs` show the net".into();
         Self {
             exit: EXIT_FALSE,
-            code: "testnet.false",
+            code: "testnet.false".into(),
             detail: detail.into(),
             hint,
         }
@@ -109,7 +120,7 @@ impl CommandError {
         let (detail, hint) = (detail.into(), hint.into());
         Self {
             exit: EXIT_CONFIG,
-            code: "testnet.config",
+            code: "testnet.config".into(),
             detail,
             hint,
         }
@@ -120,7 +131,7 @@ impl CommandError {
     pub fn broken_oracle(scenarios: usize, replay: &str) -> Self {
         Self {
             exit: EXIT_FALSE,
-            code: "testnet.false",
+            code: "testnet.false".into(),
             detail: format!("{scenarios} scenarios broke an oracle"),
             hint: format!(
                 "`{replay}` runs the first again; docs/simulator.md explains the oracles"
@@ -133,7 +144,7 @@ impl CommandError {
     pub fn interrupted(seeds: u64) -> Self {
         Self {
             exit: EXIT_INTERRUPTED,
-            code: "testnet.interrupted",
+            code: "testnet.interrupted".into(),
             detail: format!("interrupted after {seeds} seeds, all of which held"),
             hint: "the report above covers the seeds that were run".into(),
         }

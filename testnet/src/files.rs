@@ -42,6 +42,13 @@ impl NetDir {
         &self.0
     }
 
+    /// The net's name, which is its folder's.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// A file in it.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
@@ -69,16 +76,19 @@ impl NetDir {
     /// Reads one of its JSON files; `None` if it is not there.
     ///
     /// # Errors
-    /// If the file is there and cannot be read or understood.
+    /// [`CommandError`] with exit code 4 and the path if the file is there and cannot be read or
+    /// understood.
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.file(name);
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            Err(error) => return Err(CommandError::damaged(&path, &error).into()),
         };
-        let value = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-        Ok(Some(value))
+        let value = serde_json::from_slice(&text);
+        Ok(Some(
+            value.map_err(|error| CommandError::damaged(&path, &error))?,
+        ))
     }
 
     /// Removes one of its files, if it is there.
@@ -242,7 +252,11 @@ mod tests {
             &long,
         ] {
             let error = NetDir::of(bad).unwrap_err();
-            assert_eq!((error.exit, error.code), (78, "testnet.config"), "{bad:?}");
+            assert_eq!(
+                (error.exit, &*error.code),
+                (78, "testnet.config"),
+                "{bad:?}"
+            );
             assert!(error.detail.contains("--name"), "{bad:?}: {error}");
             assert!(!error.detail.contains('\n'), "{bad:?}: {error}");
             assert!(
@@ -270,6 +284,8 @@ mod tests {
         assert_eq!(net.read("x.json").unwrap(), Some(vec![3]));
         fs::write(net.file("x.json"), b"{").unwrap();
         let error = net.read::<Vec<u8>>("x.json").unwrap_err();
-        assert!(format!("{error:#}").contains("x.json"));
+        let known = error.downcast_ref::<CommandError>().unwrap();
+        assert_eq!((known.exit, &*known.code), (4, "testnet.unavailable"));
+        assert!(known.detail.contains("x.json"), "{known}");
     }
 }

@@ -74,6 +74,11 @@ pub trait Host: Sync {
     fn dev_key(&self, branch: DevBranch, index: u32) -> Result<SecretKey>;
     /// The mnemonic itself, for `accounts.json`.
     fn dev_mnemonic(&self) -> &str;
+    /// Whether these are names of layers that a node may lack.
+    ///
+    /// # Errors
+    /// Naming the first that is not.
+    fn check_degradations(&self, names: &[String]) -> Result<()>;
     /// Writes a complete home: configuration, genesis, keystores, initialised sign-state.
     ///
     /// # Errors

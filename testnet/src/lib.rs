@@ -4,6 +4,7 @@
 //!   cli ─ cmd/…            palisade testnet up|down|status|wait|assert|submit|run|byzantine|fault
 //!   demo/…                 palisade demo: eight facts
 //!        │
+//!   claim                  who may make or remove a net
 //!   net ─ view ─ expect    a net by name; what it is like; what must hold
 //!        │
 //!   supervisor             one process that holds the nodes' processes
@@ -22,6 +23,7 @@
 
 pub mod admin;
 pub mod byzantine;
+pub mod claim;
 pub mod cli;
 pub mod client;
 pub mod clock;

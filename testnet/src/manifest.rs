@@ -1,5 +1,7 @@
 //! The manifest of a net: CometBFT's vocabulary where it has one (testnet.md, Manifest).
 
+mod fund;
+
 use std::collections::BTreeMap;
 
 use protocol::genesis::{is_local_name, moniker_is_valid};
@@ -282,6 +284,7 @@ impl Manifest {
             return Err(refuse("chain_name", reason));
         }
         self.check_names()?;
+        self.check_fund()?;
         let params = self.params()?;
         for name in self.names() {
             self.check_node(&name, &params)?;

@@ -47,6 +47,11 @@ fn mistakes_are_refused_by_name() {
     assert!(broken("\"60s\"", "\"soon\"").contains("is not like 60s"));
     let load = "[load]\njobs_per_s = 1\nmodel = \"demo/ecko\"\n[node.bob]";
     assert!(broken("[node.bob]", load).contains("demo/echo"));
+    assert!(
+        broken("\"1000 PAL\"\n    [node.alice]", "\"x\"\n    [node.alice]")
+            .contains("genesis.fund.client-0: `x` is not like")
+    );
+    assert!(broken("client-0 =", "client-O =").contains("did you mean `client-0`"));
     for name in ["Bob", "b/b", "-bob", &"b".repeat(33)] {
         let wrong = broken("[node.bob]", &format!("[node.{name:?}]"));
         assert!(wrong.contains("1 to 32 of a-z, 0-9 and -"), "{wrong}");

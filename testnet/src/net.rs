@@ -13,13 +13,16 @@ use crate::clock::poll;
 use crate::error::CommandError;
 use crate::files::{Endpoints, NetDir};
 use crate::plan::Plan;
-use crate::supervisor::{LastWords, MODE, NodeReport, Request, call, running_pid};
+use crate::supervisor::{LastWords, MODE, NodeReport, NodeState, Request, call, running_pid};
 use crate::view::LiveView;
 
 /// The supervisor has its endpoints or is gone within this.
 const UP_TIMEOUT: Duration = Duration::from_secs(75);
 /// A net is down within this, or something is wrong.
 const DOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One node of a sound net is ready within this, also of one that has just come up.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names of nodes that were told to misbehave.
 const LIARS: &str = "liars.json";
@@ -48,10 +51,10 @@ impl Net {
     /// # Errors
     /// [`CommandError`] if there is none.
     pub fn open(dir: NetDir) -> Result<Self> {
-        let plan = dir.read("plan.json")?.ok_or_else(|| {
-            let hint = "`palisade testnet up` makes one";
-            CommandError::not_found(format!("no net in {}", dir.path().display()), hint)
-        })?;
+        let plan: Plan = dir.read("plan.json")?.ok_or_else(|| missing(&dir))?;
+        if plan.nodes.is_empty() {
+            return Err(CommandError::damaged(&dir.file("plan.json"), &"it has no nodes").into());
+        }
         Ok(Self { dir, plan })
     }
 
@@ -68,11 +71,7 @@ impl Net {
     /// # Errors
     /// [`CommandError`] with the end of the supervisor's log.
     pub fn start(&self, tie: Tie) -> Result<Endpoints> {
-        if let Some(pid) = self.supervisor()? {
-            let detail = format!("`{}` is already up, pid {pid}", self.plan.name);
-            let hint = "`palisade testnet status` shows it, `palisade testnet down` ends it";
-            return Err(CommandError::unavailable(detail, hint).into());
-        }
+        self.require_down()?;
         self.dir.remove("endpoints.json");
         let mut child = self.spawn_supervisor(tie).map_err(CommandError::of_disk)?;
         let answer = poll(UP_TIMEOUT, || match child.try_wait() {
@@ -88,6 +87,19 @@ impl Net {
             Some(endpoints) => Ok(endpoints),
             None => Err(not_started(&mut child).into()),
         }
+    }
+
+    /// Refuses a net that runs.
+    ///
+    /// # Errors
+    /// [`CommandError`] with its supervisor's pid.
+    pub fn require_down(&self) -> Result<()> {
+        let Some(pid) = self.supervisor()? else {
+            return Ok(());
+        };
+        let detail = format!("`{}` is already up, pid {pid}", self.plan.name);
+        let hint = "`palisade testnet status` shows it, `palisade testnet down` ends it";
+        Err(CommandError::unavailable(detail, hint).into())
     }
 
     fn spawn_supervisor(&self, tie: Tie) -> Result<Child> {
@@ -112,10 +124,7 @@ impl Net {
     /// # Errors
     /// [`CommandError`] if none runs.
     pub fn ask(&self, request: &Request) -> Result<Vec<NodeReport>> {
-        let answer = call(&self.dir, request).map_err(|error| {
-            CommandError::unavailable(format!("{error:#}"), "`palisade testnet up` starts the net")
-        })?;
-        Ok(answer.nodes)
+        ask(&self.dir, request)
     }
 
     /// The nodes' processes.
@@ -138,6 +147,25 @@ impl Net {
             CommandError::not_found(format!("no node `{node}`"), format!("there are {known}"))
         })?;
         Ok(Api::new(report.api))
+    }
+
+    /// The API of the first node that is ready: any will do for what goes to all of them.
+    ///
+    /// # Errors
+    /// [`CommandError`] if none becomes ready, or no net runs.
+    pub fn ready_api(&self) -> Result<Api> {
+        let reports = self.nodes()?;
+        let running = reports
+            .into_iter()
+            .filter(|report| report.state == NodeState::Running);
+        let apis: Vec<Api> = running.map(|report| Api::new(report.api)).collect();
+        let ready = || apis.iter().find(|api| api.answers("/readyz")).cloned();
+        poll(READY_TIMEOUT, ready).ok_or_else(|| {
+            let detail = format!("no node of `{}` is ready", self.plan.name);
+            let hint = "`palisade testnet status` shows them, `palisade testnet fault resume` \
+                        starts one that was killed";
+            CommandError::unavailable(detail, hint).into()
+        })
     }
 
     /// A fresh look at the net.
@@ -178,22 +206,45 @@ impl Net {
     /// # Errors
     /// If the supervisor does not end.
     pub fn stop(&self) -> Result<()> {
-        if self.supervisor()?.is_none() {
-            return Ok(());
-        }
-        // The supervisor may end before it answers: only the lock counts.
-        let asked = self.ask(&Request::Down);
-        poll(DOWN_TIMEOUT, || {
-            self.supervisor().ok().filter(Option::is_none)
-        })
-        .ok_or_else(|| {
-            let why = asked
-                .err()
-                .map_or_else(String::new, |error| format!(": {error}"));
-            CommandError::unavailable(format!("the net does not end{why}"), "end its supervisor")
-        })?;
-        Ok(())
+        end(&self.dir).map(drop)
     }
+}
+
+/// That a folder holds no net.
+#[must_use]
+pub fn missing(dir: &NetDir) -> CommandError {
+    let hint = "`palisade testnet up` makes one";
+    CommandError::not_found(format!("no net in {}", dir.path().display()), hint)
+}
+
+fn ask(dir: &NetDir, request: &Request) -> Result<Vec<NodeReport>> {
+    let answer = call(dir, request).map_err(|error| {
+        CommandError::unavailable(format!("{error:#}"), "`palisade testnet up` starts the net")
+    })?;
+    Ok(answer.nodes)
+}
+
+/// Ends the net of a folder and says whether it ran. The lock and the socket are enough for that: a
+/// net with a damaged plan ends as well.
+///
+/// # Errors
+/// If the supervisor does not end.
+pub fn end(dir: &NetDir) -> Result<bool> {
+    if running_pid(dir)?.is_none() {
+        return Ok(false);
+    }
+    // The supervisor may end before it answers: only the lock counts.
+    let asked = ask(dir, &Request::Down);
+    let ended = poll(DOWN_TIMEOUT, || {
+        running_pid(dir).ok().filter(Option::is_none)
+    });
+    ended.ok_or_else(|| {
+        let why = asked
+            .err()
+            .map_or_else(String::new, |error| format!(": {error}"));
+        CommandError::unavailable(format!("the net does not end{why}"), "end its supervisor")
+    })?;
+    Ok(true)
 }
 
 /// What a supervisor that ended, or is not ready in time, leaves to say.

@@ -15,7 +15,7 @@ use crate::plan::{Plan, PlannedNode};
 /// Balance of every funded client at genesis.
 const CLIENT_BALANCE: Amount = Amount::pal(1000);
 /// How many clients are funded without being named.
-const CLIENTS: u32 = 4;
+pub(crate) const CLIENTS: u32 = 4;
 /// What each operator holds beside its stake, for fees.
 const OPERATOR_BALANCE: Amount = Amount::pal(100);
 /// Index of the faucet on the wallet branch.
@@ -67,6 +67,16 @@ struct Client<'a> {
     key: SecretKey,
 }
 
+/// What a net is made of, all in memory.
+struct Composed<'a> {
+    members: Vec<Member>,
+    accounts: Accounts,
+    client: Option<Client<'a>>,
+    /// Of the genesis.
+    text: String,
+    chain_id: ChainId,
+}
+
 struct Member {
     name: String,
     keys: NodeKeys,
@@ -86,17 +96,14 @@ impl Setup<'_> {
             let hint = "`testnet up --fresh` replaces it, `testnet init --if-missing` leaves it";
             return Err(CommandError::config(detail, hint).into());
         }
-        let members = self.members(host)?;
-        let accounts = self.accounts(host, &members)?;
-        let client = self.client()?;
-        let genesis = self.genesis(&members, &accounts, client.as_ref())?;
-        let text = genesis.to_toml();
-        // What was written is what every node will read: parse it as they do.
-        let genesis = Genesis::parse(text.as_bytes()).map_err(|error| {
-            let hint = "stakes, --fund and [genesis.fund] count together: lower them, or mend the manifest";
-            CommandError::config(format!("this makes no genesis: {error}"), hint)
-        })?;
-        let plan = self.plan(&genesis.chain_id, &members);
+        let Composed {
+            members,
+            accounts,
+            client,
+            text,
+            chain_id,
+        } = self.compose(host)?;
+        let plan = self.plan(&chain_id, &members);
         let write = || -> Result<()> {
             self.write_homes(host, &members, text.as_bytes())?;
             if let Some(Client { name, key }) = &client {
@@ -110,6 +117,35 @@ impl Setup<'_> {
         };
         write().map_err(CommandError::of_disk)?;
         Ok(plan)
+    }
+
+    /// Everything that can be wrong before anything is written.
+    ///
+    /// # Errors
+    /// As [`Self::write`], but for the disk.
+    pub fn check(&self, host: &dyn Host) -> Result<()> {
+        host.check_degradations(self.allow_degraded)?;
+        self.compose(host).map(drop)
+    }
+
+    fn compose(&self, host: &dyn Host) -> Result<Composed<'_>> {
+        let members = self.members(host)?;
+        let accounts = self.accounts(host, &members)?;
+        let client = self.client()?;
+        let genesis = self.genesis(&members, &accounts, client.as_ref())?;
+        let text = genesis.to_toml();
+        // What was written is what every node will read: parse it as they do.
+        let genesis = Genesis::parse(text.as_bytes()).map_err(|error| {
+            let hint = "stakes, --fund and [genesis.fund] count together: lower them, or mend the manifest";
+            CommandError::config(format!("this makes no genesis: {error}"), hint)
+        })?;
+        Ok(Composed {
+            members,
+            accounts,
+            client,
+            text,
+            chain_id: genesis.chain_id,
+        })
     }
 
     fn members(&self, host: &dyn Host) -> Result<Vec<Member>> {
@@ -160,7 +196,7 @@ impl Setup<'_> {
                 } else {
                     (format!("client-{index}"), CLIENT_BALANCE)
                 };
-                let balance = self.funded(&name)?.unwrap_or(usual);
+                let balance = self.manifest.funded(&name)?.unwrap_or(usual);
                 accounts.push(account(
                     name,
                     format!("m/44'/1'/0'/0/{index}"),
@@ -175,7 +211,8 @@ impl Setup<'_> {
                     format!("operator-{}", member.name),
                     format!("m/44'/1'/1'/0/{index}"),
                 );
-                accounts.push(account(name, path, &member.keys.operator, OPERATOR_BALANCE));
+                let balance = self.manifest.funded(&name)?.unwrap_or(OPERATOR_BALANCE);
+                accounts.push(account(name, path, &member.keys.operator, balance));
             }
         }
         let mnemonic = host.dev_mnemonic().to_owned();
@@ -185,15 +222,6 @@ impl Setup<'_> {
             mnemonic,
             accounts,
         })
-    }
-
-    fn funded(&self, name: &str) -> Result<Option<Amount>> {
-        let text = self.manifest.genesis.fund.get(name);
-        text.map(|text| {
-            crate::manifest::amount(text)
-                .with_context(|| format!("genesis.fund.{name}: `{text}` is not like \"1000 PAL\""))
-        })
-        .transpose()
     }
 
     fn genesis(
@@ -220,12 +248,14 @@ impl Setup<'_> {
             address: client.key.public().address(),
             balance: CLIENT_BALANCE,
         }));
-        for (address, balance) in self.fund {
-            funded.push(GenesisAccount {
-                address: *address,
-                balance: *balance,
-            });
-        }
+        let named = self.manifest.funded_addresses()?;
+        funded.extend(
+            self.fund
+                .iter()
+                .copied()
+                .chain(named)
+                .map(|(address, balance)| GenesisAccount { address, balance }),
+        );
         let validator = |member: &Member| GenesisValidator {
             moniker: member.name.clone(),
             operator: member.keys.operator.public().address(),

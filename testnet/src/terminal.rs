@@ -38,6 +38,6 @@ mod tests {
         taken(Err(io::ErrorKind::BrokenPipe.into())).unwrap();
         let error = taken(Err(io::ErrorKind::StorageFull.into())).unwrap_err();
         let error = error.downcast_ref::<CommandError>().unwrap();
-        assert_eq!((error.code, error.exit), ("storage.failed", 76));
+        assert_eq!((error.code.as_ref(), error.exit), ("storage.failed", 76));
     }
 }

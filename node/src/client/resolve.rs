@@ -165,7 +165,7 @@ pub(crate) fn chain_of(global: &Global, home: &Home) -> Result<Chain> {
 fn testnet_dir(global: &Global) -> Result<PathBuf> {
     match check_name("--net", &global.net) {
         Ok(()) => Ok(Path::new(NETS).join(&global.net)),
-        Err(error) => Err(Problem::new(error.code, &error.detail)
+        Err(error) => Err(Problem::new(&error.code, &error.detail)
             .hint(error.hint)
             .into()),
     }

@@ -59,7 +59,7 @@ fn outcome(result: Result<()>) -> Result<Exit> {
         return Ok(Exit::Ok);
     };
     match error.downcast_ref::<CommandError>() {
-        Some(known) => Err(Problem::new(known.code, &known.detail)
+        Some(known) => Err(Problem::new(&known.code, &known.detail)
             .hint(known.hint.clone())
             .exit(Exit::from_code(known.exit).unwrap_or(Exit::Unexpected))
             .into()),
@@ -82,6 +82,11 @@ impl Host for Binary {
 
     fn peer_id(&self, key: &PublicKey) -> String {
         peer_id::of(key)
+    }
+
+    fn check_degradations(&self, names: &[String]) -> Result<()> {
+        degradations(names)?;
+        Ok(())
     }
 
     fn write_home(&self, spec: &HomeSpec<'_>) -> Result<()> {

@@ -15,6 +15,7 @@ mod commits;
 mod crash;
 mod evidence;
 mod jobs;
+mod kept;
 mod leftovers;
 mod questions;
 mod recovery;

@@ -27,7 +27,7 @@ pub(crate) fn wait(
     if !becomes_true(&net, &expr, timeout) {
         return Err(CommandError {
             exit: EXIT_UNAVAILABLE,
-            code: "testnet.timeout",
+            code: "testnet.timeout".into(),
             detail: format!("`{expression}` did not hold within {} s", timeout.as_secs()),
             hint: "`palisade testnet status` shows the net".into(),
         }

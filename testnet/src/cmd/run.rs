@@ -6,11 +6,12 @@ mod perturb;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use self::judge::{Judged, judge};
 use super::{note, print};
+use crate::claim::Claim;
 use crate::cli::Context;
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
@@ -19,14 +20,16 @@ use crate::home::KeySource;
 use crate::manifest::Manifest;
 use crate::net::{Net, Tie};
 use crate::setup::{Addresses, Setup};
-use crate::slot::Slot;
+use crate::slot::{SLOTS, Slot};
 
 pub(crate) fn run(file: &Path, keep: bool, name: &str, context: &Context<'_>) -> Result<()> {
     let manifest = super::up::read_manifest(file)?;
     let clock = Stopwatch::start();
-    let net = fresh(name, &manifest, context)?;
+    let claim = Claim::of(&NetDir::of(name)?)?;
+    let net = fresh(name, &manifest, &claim, context)?;
     let tie = if keep { Tie::Detached } else { Tie::Tied };
     net.start(tie)?;
+    drop(claim);
     let judged = judge(&net, &manifest);
     if keep {
         note(&format!(
@@ -93,22 +96,14 @@ fn verdict(judged: &Judged, name: &str, kept: bool) -> Result<()> {
 }
 
 /// A new net of a manifest, replacing what is there.
-fn fresh(name: &str, manifest: &Manifest, context: &Context<'_>) -> Result<Net> {
+fn fresh(name: &str, manifest: &Manifest, claim: &Claim, context: &Context<'_>) -> Result<Net> {
     let dir = NetDir::of(name)?;
-    if dir.path().exists() {
-        if let Ok(net) = Net::open(dir.clone()) {
-            net.stop()?;
-        }
-        std::fs::remove_dir_all(dir.path())
-            .with_context(|| format!("cannot remove {}", dir.path().display()))?;
-    }
-    let slot = Slot::claim(None)?;
-    let setup = Setup {
+    let setup = |slot| Setup {
         name,
         dir: &dir,
         manifest,
         keys: KeySource::Dev(manifest.seed),
-        addresses: Addresses::Slot(slot.number()),
+        addresses: Addresses::Slot(slot),
         fund: &[],
         client: None,
         genesis_time: crate::clock::wall(),
@@ -116,7 +111,8 @@ fn fresh(name: &str, manifest: &Manifest, context: &Context<'_>) -> Result<Net> 
         api_port: None,
         metrics_port: None,
     };
-    setup.write(context.host)?;
-    drop(slot);
-    Net::open(dir)
+    setup(*SLOTS.start()).check(context.host)?;
+    claim.clear()?;
+    let slot = Slot::free(&dir)?;
+    claim.make(&setup(slot.number()), context.host)
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use protocol::digest::Address;
 use protocol::units::Amount;
 
 use super::{note, print};
+use crate::claim::Claim;
 use crate::cli::{Context, Output, UpArgs};
 use crate::clock::Stopwatch;
 use crate::error::CommandError;
@@ -17,20 +18,23 @@ use crate::home::KeySource;
 use crate::manifest::{Manifest, NODE_NAMES};
 use crate::net::{Net, Tie};
 use crate::setup::{Addresses, Setup};
-use crate::slot::Slot;
+use crate::slot::{SLOTS, Slot};
 
 /// More than this many validators crowd two cores.
 const NODES_COMFORTABLE: usize = 7;
 
 pub(crate) fn run(args: &UpArgs, context: &Context<'_>) -> Result<()> {
     let clock = Stopwatch::start();
-    let net = prepare(args, context)?;
+    let order = Order::read(args)?;
+    let claim = Claim::of(&order.dir)?;
+    let net = prepare(&order, &claim, context)?;
     let tie = if args.detach {
         Tie::Detached
     } else {
         Tie::Tied
     };
     let endpoints = net.start(tie)?;
+    drop(claim);
     note(&format!(
         "first block on every node after {:.1} s",
         clock.seconds()
@@ -42,73 +46,79 @@ pub(crate) fn run(args: &UpArgs, context: &Context<'_>) -> Result<()> {
     watch(&net, context)
 }
 
-/// The net as it is, or a new one.
-fn prepare(args: &UpArgs, context: &Context<'_>) -> Result<Net> {
-    let dir = NetDir::of(&args.which.name)?;
-    let exists = dir.file("plan.json").exists();
-    if exists && !args.fresh {
-        if args.file.is_some() || !args.fund.is_empty() || !args.allow_degraded.is_empty() {
-            let detail = format!(
-                "`{}` exists: its genesis and homes are written",
-                args.which.name
-            );
-            return Err(CommandError::config(detail, "`--fresh` begins anew").into());
-        }
-        note(&format!("resuming the net in {}", dir.path().display()));
-        let mut net = Net::open(dir)?;
-        net.plan.api_port = args.api_port;
-        net.plan.metrics_port = args.metrics_port;
-        net.dir
-            .write("plan.json", &net.plan)
-            .map_err(CommandError::of_disk)?;
-        return Ok(net);
-    }
-    if dir.path().exists() {
-        if let Ok(net) = Net::open(dir.clone()) {
-            net.stop()?;
-        }
-        std::fs::remove_dir_all(dir.path())
-            .with_context(|| format!("cannot remove {}", dir.path().display()))?;
-    }
-    let manifest = manifest(args)?;
-    if manifest.node.len() > NODES_COMFORTABLE {
-        note(&format!(
-            "{} nodes: two cores carry 4 to 7 comfortably",
-            manifest.node.len()
-        ));
-    }
-    note(&format!("a fresh net in {}", dir.path().display()));
-    create(&args.which.name, &dir, &manifest, args, context)?;
-    Net::open(dir)
+/// What is asked for, read whole before anything is touched.
+struct Order<'a> {
+    args: &'a UpArgs,
+    dir: NetDir,
+    manifest: Manifest,
+    fund: Vec<(Address, Amount)>,
 }
 
-fn create(
-    name: &str,
-    dir: &NetDir,
-    manifest: &Manifest,
-    args: &UpArgs,
-    context: &Context<'_>,
-) -> Result<()> {
-    let fund: Vec<(Address, Amount)> = args
-        .fund
-        .iter()
-        .map(|text| funded(text))
-        .collect::<Result<_>>()?;
-    let slot = Slot::claim(None)?;
-    let setup = Setup {
-        name,
-        dir,
-        manifest,
-        keys: KeySource::Dev(manifest.seed),
-        addresses: Addresses::Slot(slot.number()),
-        fund: &fund,
-        client: None,
-        genesis_time: crate::clock::wall(),
-        allow_degraded: &args.allow_degraded,
-        api_port: args.api_port,
-        metrics_port: args.metrics_port,
-    };
-    setup.write(context.host).map(drop)
+impl<'a> Order<'a> {
+    fn read(args: &'a UpArgs) -> Result<Self> {
+        let fund = args.fund.iter().map(|text| funded(text));
+        Ok(Self {
+            args,
+            dir: NetDir::of(&args.which.name)?,
+            manifest: manifest(args)?,
+            fund: fund.collect::<Result<_>>()?,
+        })
+    }
+
+    fn setup(&self, slot: u8) -> Setup<'_> {
+        Setup {
+            name: &self.args.which.name,
+            dir: &self.dir,
+            manifest: &self.manifest,
+            keys: KeySource::Dev(self.manifest.seed),
+            addresses: Addresses::Slot(slot),
+            fund: &self.fund,
+            client: None,
+            genesis_time: crate::clock::wall(),
+            allow_degraded: &self.args.allow_degraded,
+            api_port: self.args.api_port,
+            metrics_port: self.args.metrics_port,
+        }
+    }
+}
+
+/// The net as it is, or a new one.
+fn prepare(order: &Order<'_>, claim: &Claim, context: &Context<'_>) -> Result<Net> {
+    if !order.args.fresh && order.dir.file("plan.json").exists() {
+        return resume(order.args, &order.dir);
+    }
+    order.setup(*SLOTS.start()).check(context.host)?;
+    if order.args.fresh {
+        claim.clear()?;
+    }
+    let nodes = order.manifest.node.len();
+    if nodes > NODES_COMFORTABLE {
+        note(&format!(
+            "{nodes} nodes: two cores carry 4 to 7 comfortably"
+        ));
+    }
+    note(&format!("a fresh net in {}", order.dir.path().display()));
+    let slot = Slot::free(&order.dir)?;
+    claim.make(&order.setup(slot.number()), context.host)
+}
+
+fn resume(args: &UpArgs, dir: &NetDir) -> Result<Net> {
+    if args.file.is_some() || !args.fund.is_empty() || !args.allow_degraded.is_empty() {
+        let detail = format!(
+            "`{}` exists: its genesis and homes are written",
+            args.which.name
+        );
+        return Err(CommandError::config(detail, "`--fresh` begins anew").into());
+    }
+    let mut net = Net::open(dir.clone())?;
+    net.require_down()?;
+    note(&format!("resuming the net in {}", dir.path().display()));
+    net.plan.api_port = args.api_port;
+    net.plan.metrics_port = args.metrics_port;
+    net.dir
+        .write("plan.json", &net.plan)
+        .map_err(CommandError::of_disk)?;
+    Ok(net)
 }
 
 fn manifest(args: &UpArgs) -> Result<Manifest> {

@@ -13,20 +13,22 @@ mod paid;
 mod stage;
 mod supply;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::claim::Claim;
 use crate::cli::{Context, Output};
 use crate::clock::{Deadline, Stopwatch};
 use crate::error::{CommandError, EXIT_FALSE, EXIT_UNAVAILABLE};
 use crate::files::{NETS, NetDir};
 use crate::home::KeySource;
 use crate::manifest::{Manifest, duration_ms};
-use crate::net::{Net, Tie};
+use crate::net::Tie;
 use crate::setup::{Addresses, Setup};
 use crate::slot::Slot;
 use crate::terminal::{note, stdout};
@@ -83,7 +85,7 @@ struct Report {
 
 #[derive(Debug, Clone, Serialize)]
 struct Problem {
-    code: &'static str,
+    code: Cow<'static, str>,
     detail: String,
 }
 
@@ -159,15 +161,11 @@ impl DemoCommand {
     /// Checks the sandbox, writes a fresh net and starts it.
     fn start(&self, context: &Context<'_>, deadline: Deadline) -> Result<Stage> {
         let dir = NetDir::of(NET_NAME)?;
-        if dir.path().exists() {
-            if let Ok(old) = Net::open(dir.clone()) {
-                old.stop()?;
-            }
-            std::fs::remove_dir_all(dir.path())
-                .with_context(|| format!("cannot remove {}", dir.path().display()))?;
-        }
+        let claim = Claim::of(&dir)?;
+        context.host.check_degradations(&self.allow_degraded)?;
+        claim.clear()?;
         let manifest = manifest();
-        let slot = Slot::claim(None)?;
+        let slot = Slot::free(&dir)?;
         let setup = Setup {
             name: NET_NAME,
             dir: &dir,
@@ -181,10 +179,9 @@ impl DemoCommand {
             api_port: None,
             metrics_port: None,
         };
-        setup.write(context.host)?;
+        let net = claim.make(&setup, context.host)?;
         drop(slot);
         stage::require_sandbox(&dir)?;
-        let net = Net::open(dir)?;
         let tie = if self.keep { Tie::Detached } else { Tie::Tied };
         let endpoints = net.start(tie)?;
         Stage::new(net, &endpoints, deadline)
@@ -223,7 +220,7 @@ impl DemoCommand {
                     "demo.false"
                 };
                 report.error = Some(Problem {
-                    code,
+                    code: code.into(),
                     detail: format!("{name}: {detail}"),
                 });
                 return Ok(());
@@ -253,7 +250,7 @@ fn manifest() -> Manifest {
 fn problem(code: &'static str, error: &anyhow::Error) -> Problem {
     let code = error
         .downcast_ref::<CommandError>()
-        .map_or(code, |error| error.code);
+        .map_or(code.into(), |error| error.code.clone());
     Problem {
         code,
         detail: format!("{error:#}"),
@@ -314,7 +311,7 @@ fn verdict(report: &Report) -> Result<()> {
         } else {
             EXIT_UNAVAILABLE
         },
-        code: error.code,
+        code: error.code.clone(),
         detail: error.detail.clone(),
         hint: format!("the nodes' logs are in {}", report.artefacts),
     }

@@ -40,13 +40,7 @@ pub fn supervise(dir: &NetDir, tied_to: Option<u32>) -> Result<()> {
     let plan: Plan = dir
         .read("plan.json")?
         .context("no plan.json: `palisade testnet up` makes it")?;
-    let slot = Slot::claim(Some(plan.slot))?;
-    if slot.number() != plan.slot {
-        bail!(
-            "slot {} is taken by another net: `palisade testnet up --fresh` takes a free one",
-            plan.slot
-        );
-    }
+    let _slot = Slot::take(plan.slot, dir)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
