@@ -3,13 +3,40 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::error::CommandError;
 use crate::files::NetDir;
 
 /// The program of this process, even if its file was replaced since: a net survives a rebuild.
 pub(crate) const SELF: &str = "/proc/self/exe";
+
+/// The line that ends stderr, as far as it is passed on.
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    detail: String,
+    hint: String,
+    exit_code: u8,
+}
+
+/// Why a command failed, with its own code, exit code and hint.
+fn refused(arguments: &[&str], stderr: &[u8]) -> anyhow::Error {
+    let stderr = String::from_utf8_lossy(stderr);
+    let last = stderr.lines().last().unwrap_or("no message");
+    match serde_json::from_str::<Problem>(last) {
+        Ok(problem) => CommandError {
+            exit: problem.exit_code,
+            code: problem.code.into(),
+            detail: problem.detail,
+            hint: problem.hint,
+        }
+        .into(),
+        Err(_) => anyhow!("`palisade {}`: {last}", arguments.join(" ")),
+    }
+}
 
 /// The binary, bound to one node's API.
 #[derive(Debug, Clone)]
@@ -77,16 +104,12 @@ impl Palisade {
     /// Runs a command and returns its document, whatever its exit code.
     ///
     /// # Errors
-    /// If it printed no document; the last line of stderr says why.
+    /// [`CommandError`] as the command gave it, if it printed no document.
     pub fn json(&self, arguments: &[&str]) -> Result<Value> {
         let output = self.run(arguments)?;
         match serde_json::from_slice(&output.stdout) {
             Ok(document) => Ok(document),
-            Err(_) => {
-                let stderr = String::from_utf8_lossy(&output.stderr);
-                let last = stderr.lines().last().unwrap_or("no message");
-                bail!("`palisade {}`: {last}", arguments.join(" "))
-            }
+            Err(_) => Err(refused(arguments, &output.stderr)),
         }
     }
 
@@ -123,5 +146,26 @@ impl Palisade {
         }
         arguments.extend(flags);
         self.json(&arguments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_keeps_its_code_exit_and_hint() {
+        let line = "noise\n{\"type\":\"/v1/problems/api.unreachable\",\"title\":\"t\",\
+                    \"status\":503,\"code\":\"api.unreachable\",\"detail\":\"d\",\
+                    \"hint\":\"h\",\"exit_code\":4}\n";
+        let error = refused(&["job", "submit"], line.as_bytes());
+        let known = error.downcast_ref::<CommandError>().unwrap();
+        assert_eq!((known.exit, &*known.code), (4, "api.unreachable"));
+        assert_eq!((&*known.detail, &*known.hint), ("d", "h"));
+        for noise in ["", "thread panicked\n"] {
+            let error = refused(&["job", "submit"], noise.as_bytes());
+            assert!(!error.is::<CommandError>());
+            assert!(error.to_string().contains("palisade job submit"), "{error}");
+        }
     }
 }

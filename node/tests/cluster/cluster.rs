@@ -103,7 +103,8 @@ impl Cluster {
         cluster
     }
 
-    fn planned(name: &'static str, turn: Turn) -> Self {
+    /// A net of this name, not up yet.
+    pub(crate) fn planned(name: &'static str, turn: Turn) -> Self {
         Self {
             cli: Cli::new(),
             endpoints: Value::Null,

@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod commits;
 mod crash;
+mod damage;
 mod evidence;
 mod jobs;
 mod kept;

@@ -15,8 +15,8 @@ use crate::palisade::Palisade;
 
 pub(crate) fn run(args: &SubmitArgs, context: &Context<'_>) -> Result<()> {
     let net = Net::open(NetDir::of(&args.which.name)?)?;
-    let api = net.api(&net.plan.nodes[0].name)?;
     let (model, mut inputs) = files(&net, &args.model)?;
+    let api = net.ready_api()?;
     if !args.input.is_empty() {
         inputs.clone_from(&args.input);
     }
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &SubmitArgs, context: &Context<'_>) -> Result<()> {
     }
     Err(CommandError {
         exit: EXIT_FALSE,
-        code: "testnet.false",
+        code: "testnet.false".into(),
         detail: format!("{} jobs did not end paid", jobs.len() - good),
         hint: "`palisade job list` shows how they ended".into(),
     }
