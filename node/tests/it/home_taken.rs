@@ -84,10 +84,23 @@ fn a_taken_port_is_named() {
     let detail = problem["detail"].as_str().unwrap();
     let holds = format!("port {port} is taken by {holder}");
     assert!(detail.contains(&holds), "{problem}");
+}
 
-    // An address of another host (RFC 5737 keeps it free) is no port that somebody took.
-    listen("/ip4/192.0.2.1/udp/18701/quic-v1");
-    let problem = refused(&run("NET"), "config.invalid", 78);
+/// RFC 5737 keeps such an address free; what cannot be bound there is no port that somebody took.
+#[test]
+fn an_address_of_another_host_is_no_taken_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let init = "testnet init -d net --names alice --keys random --addr 192.0.2.1";
+    let mut made = palisade(dir.path());
+    made.args(init.split(' '));
+    made.args(["--chain-name", "palisade-elsewhere-1"]);
+    assert!(made.status().unwrap().success());
+    let mut command = palisade(dir.path());
+    command.args(["--home", "net/nodes/alice", "node", "run"]);
+    for section in ["API", "METRICS"] {
+        command.env(format!("PALISADE__{section}__LISTEN"), "127.0.0.1:0");
+    }
+    let problem = refused(&command.output().unwrap(), "config.invalid", 78);
     let detail = problem["detail"].as_str().unwrap();
     assert!(
         detail.contains("Cannot assign requested address"),
