@@ -2,8 +2,7 @@
 //!
 //! The lock lies beside the net's folder, because the folder itself comes and goes.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -11,6 +10,7 @@ use anyhow::{Context as _, Result};
 use crate::error::CommandError;
 use crate::files::NetDir;
 use crate::home::Host;
+use crate::lock;
 use crate::net::{Net, end};
 use crate::setup::Setup;
 
@@ -48,28 +48,17 @@ impl Claim {
     pub fn of(dir: &NetDir) -> Result<Self> {
         let name = dir.name();
         let path = dir.path().with_file_name(format!(".{name}.lock"));
-        let mut lock = open(&path).map_err(CommandError::of_disk)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&path).unwrap_or_default();
-                let detail = format!(
-                    "another command is at work on `{name}`, pid {}",
-                    holder.trim()
-                );
-                let hint = "`palisade testnet status` shows the net once it is up";
-                return Err(CommandError::unavailable(detail, hint).into());
-            }
-            Err(TryLockError::Error(error)) => {
-                let error = anyhow::Error::new(error).context(path.display().to_string());
-                return Err(CommandError::of_disk(error));
-            }
-        }
-        // The pid is for people; a full disk may keep it away.
-        drop(
-            lock.set_len(0)
-                .and_then(|()| writeln!(lock, "{}", std::process::id())),
-        );
+        let Some(mut lock) = take(&path).map_err(CommandError::of_disk)? else {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            let detail = format!(
+                "another command is at work on `{name}`, pid {}",
+                holder.trim()
+            );
+            let hint = "`palisade testnet status` shows the net once it is up";
+            return Err(CommandError::unavailable(detail, hint).into());
+        };
+        // A full disk may keep it away.
+        drop(lock::inscribe(&mut lock, &std::process::id().to_string()));
         Ok(Self {
             dir: dir.clone(),
             _lock: lock,
@@ -163,14 +152,12 @@ fn is_ours(entry: &str) -> bool {
     ENTRIES.contains(&entry) || entry.ends_with(".tmp")
 }
 
-fn open(path: &Path) -> Result<File> {
+fn take(path: &Path) -> Result<Option<File>> {
     let named = || format!("cannot make {}", path.display());
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(named)?;
     }
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
-    options.open(path).with_context(named)
+    lock::take(path).with_context(named)
 }
 
 #[cfg(test)]

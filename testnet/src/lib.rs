@@ -39,6 +39,7 @@ pub mod histogram;
 pub mod home;
 #[cfg(not(feature = "byzantine"))]
 mod left_out;
+mod lock;
 pub mod log_line;
 pub mod manifest;
 pub mod models;

@@ -1,8 +1,7 @@
 //! Each net claims a slot in 77..=99, so that nets coexist: its nodes listen on `127.<slot>.<i>.1`.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 
 use crate::error::CommandError;
 use crate::files::NetDir;
+use crate::lock;
 
 /// The slots there are.
 pub const SLOTS: RangeInclusive<u8> = 77..=99;
@@ -72,12 +72,9 @@ impl Slot {
 
     fn held(number: u8, mut lock: File, dir: &NetDir) -> Self {
         let folder = std::path::absolute(dir.path()).unwrap_or_else(|_| dir.path().to_owned());
-        let line = format!("{} {}\n", std::process::id(), folder.display());
-        // For people only; a full disk may keep it away.
-        drop(
-            lock.set_len(0)
-                .and_then(|()| lock.write_all(line.as_bytes())),
-        );
+        let line = format!("{} {}", std::process::id(), folder.display());
+        // A full disk may keep it away.
+        drop(lock::inscribe(&mut lock, &line));
         Self {
             number,
             _lock: lock,
@@ -106,20 +103,9 @@ fn recorded(dir: &NetDir) -> BTreeSet<u8> {
 /// `None` if another net holds it, or if another user made the file.
 fn try_lock(number: u8) -> Result<Option<File>> {
     let path = lock_path(number);
-    let file = match OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-    {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(None),
-        Err(error) => return Err(refused("open", &path, &error)),
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(refused("lock", &path, &error)),
+    match lock::take(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
+        taken => taken.map_err(|error| refused(&path, &error)),
     }
 }
 
@@ -148,8 +134,8 @@ fn taken(number: u8) -> CommandError {
     CommandError::unavailable(detail, hint)
 }
 
-fn refused(verb: &str, path: &Path, error: &std::io::Error) -> anyhow::Error {
-    let detail = format!("cannot {verb} {}: {error}", path.display());
+fn refused(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let detail = format!("cannot lock {}: {error}", path.display());
     let hint = "nets claim their addresses there: make room, or set TMPDIR to another folder";
     CommandError::unavailable(detail, hint).into()
 }

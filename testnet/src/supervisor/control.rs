@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::node::NodeState;
 use crate::files::NetDir;
+use crate::lock;
 
 const SOCKET: &str = "supervisor.sock";
 const LOCK: &str = "supervisor.lock";
@@ -132,27 +133,18 @@ pub fn running_pid(dir: &NetDir) -> Result<Option<u32>> {
 }
 
 /// Takes the net's lock for the life of the returned file.
-pub(super) fn lock(dir: &NetDir) -> Result<std::fs::File> {
+pub(super) fn hold(dir: &NetDir) -> Result<std::fs::File> {
     let path = dir.file(LOCK);
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .with_context(|| path.display().to_string())?;
-    if file.try_lock().is_err() {
+    let taken = lock::take(&path).with_context(|| path.display().to_string())?;
+    let Some(mut file) = taken else {
         let holder = std::fs::read_to_string(&path).unwrap_or_default();
         bail!(
             "already up, pid {}: use `palisade testnet status` or `down`",
             holder.trim()
         );
-    }
-    let write = |file: &mut std::fs::File| {
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())
     };
-    write(&mut file).with_context(|| format!("cannot write {}", path.display()))?;
+    lock::inscribe(&mut file, &std::process::id().to_string())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(file)
 }
 

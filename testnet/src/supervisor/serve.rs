@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::control::{Asked, Fault, Request, Response, listen, lock};
+use super::control::{Asked, Fault, Request, Response, hold, listen};
 use super::ended;
 use super::node::{Node, NodeState};
 use crate::client::Api;
@@ -36,7 +36,7 @@ pub fn supervise(dir: &NetDir, tied_to: Option<u32>) -> Result<()> {
     if let Some(parent) = tied_to {
         die_with(parent)?;
     }
-    let _lock = lock(dir)?;
+    let _lock = hold(dir)?;
     let plan: Plan = dir
         .read("plan.json")?
         .context("no plan.json: `palisade testnet up` makes it")?;
