@@ -28,6 +28,11 @@ macro_rules! exits {
                 }
             }
 
+            /// The exit with this number, or that of an unexpected error.
+            pub(crate) fn of(code: u8) -> Self {
+                Self::from_code(code).unwrap_or(Self::Unexpected)
+            }
+
             /// What a service manager should do after it.
             #[cfg(test)]
             pub(crate) const fn restart(self) -> Restart {

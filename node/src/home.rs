@@ -65,7 +65,7 @@ impl Home {
                 HomeError::Locked { .. } => "lock.held",
                 _ => "storage.failed",
             };
-            let exit = Exit::from_code(error.exit().code()).unwrap_or(Exit::Unexpected);
+            let exit = Exit::of(error.exit().code());
             Problem::new(code, &error).exit(exit)
         })
     }

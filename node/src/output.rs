@@ -64,7 +64,7 @@ impl Output {
             warn_line(&format!("next:  {}", problem.hint));
         }
         warn_line(&problem.to_line());
-        Exit::from_code(problem.exit_code).unwrap_or(Exit::Unexpected)
+        Exit::of(problem.exit_code)
     }
 
     fn line(&self, text: &str) {

@@ -61,7 +61,7 @@ fn outcome(result: Result<()>) -> Result<Exit> {
     match error.downcast_ref::<CommandError>() {
         Some(known) => Err(Problem::new(&known.code, &known.detail)
             .hint(known.hint.clone())
-            .exit(Exit::from_code(known.exit).unwrap_or(Exit::Unexpected))
+            .exit(Exit::of(known.exit))
             .into()),
         None => Err(error),
     }

@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Api, Config, Limits, Metrics};
 use crate::problem::Problem;
+use crate::run::socket_of;
 
 /// Beyond this a limit limits nothing; the products stay far below 2^32.
 const FACTOR_MAX: u32 = 1_000;
@@ -191,10 +192,11 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let socket = parsed.and_then(|address: Multiaddr| {
         let shape: Vec<&str> = address.protocol_stack().collect();
         match shape.as_slice() {
-            ["ip4" | "ip6", "tcp"] | ["ip4" | "ip6", "udp", "quic-v1"] => socket(&address),
+            ["ip4" | "ip6", "tcp"] | ["ip4" | "ip6", "udp", "quic-v1"] => socket_of(text),
             _ => None,
         }
     });
+    let socket = socket.map(|(socket, _)| socket);
     socket.ok_or_else(|| {
         format!("{text:?}: write /ip4/ADDRESS/udp/PORT/quic-v1 or /ip4/ADDRESS/tcp/PORT")
     })
@@ -216,13 +218,6 @@ fn static_peer(text: &str) -> Result<(), String> {
             "{text:?}: write /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEER or /ip4/ADDRESS/tcp/PORT/p2p/PEER"
         )),
     }
-}
-
-fn socket(address: &Multiaddr) -> Option<SocketAddr> {
-    let shown = address.to_string();
-    let words: Vec<&str> = shown.split('/').collect();
-    let (ip, port) = words.get(2).zip(words.get(4))?;
-    Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
 }
 
 /// Two listeners of one socket would fail only once the store is open.

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::halt;
 use super::log;
 use super::notify;
-use super::open::{Keys, exit_of, net_config, open_keys, open_sandbox, open_store};
+use super::open::{Keys, net_config, open_keys, open_sandbox, open_store};
 use super::sockets::{self, Handed, Sockets};
 use crate::api::{self, Buckets, Host, Listeners, Meters, Shared, Shelf};
 use crate::auth::Nonces;
@@ -210,7 +210,7 @@ fn serve(
         halt::note(home, fatal);
         shared.halted.store(true, Ordering::SeqCst);
         shared.meters.halt(fatal.reason.name());
-        exit_of(fatal.reason.exit_code())
+        Exit::of(fatal.reason.exit_code())
     });
     if let Err(error) = node.shutdown() {
         tracing::error!(%error, "shutdown_incomplete");

@@ -38,7 +38,7 @@ pub(crate) fn problem(fatal: &Fatal) -> Problem {
         _ => Problem::new("internal", detail)
             .hint("palisade status shows run/halt.json; do not delete sign-state"),
     };
-    problem.exit(Exit::from_code(fatal.reason.exit_code()).unwrap_or(Exit::Unexpected))
+    problem.exit(Exit::of(fatal.reason.exit_code()))
 }
 
 /// A new start is a new chance; what was noted stays in the log.

@@ -38,11 +38,6 @@ pub(super) struct Keys {
     pub(super) peer: SecretKey,
 }
 
-/// The exit of a code.
-pub(super) fn exit_of(code: u8) -> Exit {
-    Exit::from_code(code).unwrap_or(Exit::Unexpected)
-}
-
 /// Opens the keys of the node's role. A development key off a local chain is refused.
 pub(super) fn open_keys(context: &Context, config: &Config, chain: &Chain) -> Result<Keys> {
     let found = file::list(&context.home.keys())?;
@@ -177,7 +172,7 @@ pub(super) fn open_store(
 }
 
 fn store_problem(error: &OpenError) -> anyhow::Error {
-    let exit = exit_of(error.exit().code());
+    let exit = Exit::of(error.exit().code());
     let code = match exit {
         Exit::SignState => "sign_state.missing",
         Exit::Config => "config.chain",
