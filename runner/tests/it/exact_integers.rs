@@ -7,19 +7,9 @@ use runner::npy::Array;
 use crate::onnx::{
     Bytes, Dim, FLOAT, Graph, INT64, floats, int_attribute, ints, node, port, tensor,
 };
-use crate::support::{as_floats, as_ints, floats as array, outputs, refusal, run};
+use crate::support::{as_floats, as_ints, floats as array, longs, outputs, refusal, run};
 
 const INT32: i64 = 6;
-
-fn longs(values: &[i64]) -> Array {
-    let elements = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let dims = vec![values.len() as u64];
-    Array {
-        dtype: Dtype::I64,
-        dims,
-        elements,
-    }
-}
 
 fn words(values: &[i32]) -> Array {
     let elements = values.iter().flat_map(|v| v.to_le_bytes()).collect();

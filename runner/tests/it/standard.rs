@@ -1,14 +1,14 @@
 //! Operators that tract reads otherwise than the standard. The expected numbers are onnxruntime's.
 
 use protocol::job::Outcome;
-use protocol::result::{Dtype, OutputTensor};
+use protocol::result::OutputTensor;
 use runner::npy::Array;
 
 use crate::onnx::{
     Bytes, Dim, FLOAT, Graph, INT64, float_attribute, floats, int_attribute, ints, ints_attribute,
     node, port, tensor, text_attribute,
 };
-use crate::support::{as_floats, as_ints, floats as array, outputs, run};
+use crate::support::{as_floats, as_ints, floats as array, longs, outputs, run};
 
 /// A graph of one f32 input `x`, shaped like the array, to outputs of these ranks.
 fn answers(
@@ -280,16 +280,6 @@ fn a_stated_size_cuts_where_the_standard_cuts() {
         "larger",
     );
     assert_eq!(larger[35..], [0.0; 7]);
-}
-
-fn longs(values: &[i64]) -> Array {
-    let elements = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let dims = vec![values.len() as u64];
-    Array {
-        dtype: Dtype::I64,
-        dims,
-        elements,
-    }
 }
 
 /// Casts, and integers that meet a size: tract knows both as sizes of 32 bits.

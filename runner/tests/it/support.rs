@@ -29,6 +29,16 @@ pub(crate) fn floats(dims: &[u64], values: &[f32]) -> Array {
     }
 }
 
+pub(crate) fn longs(values: &[i64]) -> Array {
+    let elements = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let dims = vec![values.len() as u64];
+    Array {
+        dtype: Dtype::I64,
+        dims,
+        elements,
+    }
+}
+
 pub(crate) fn request(
     model: ModelManifest,
     arrays: Vec<(Option<String>, Array)>,
