@@ -18,14 +18,19 @@ fn patient(mut config: Config) -> Config {
     config
 }
 
-/// The guest, dialling its host through a relay that can be cut.
-fn through(relay: &Relay, host: &Node) -> Config {
-    let port = relay.udp(socket(&host.address())).port();
+/// Where a node is reached through a relay that can be cut.
+fn relayed(relay: &Relay, node: &Node) -> Multiaddr {
+    let port = relay.udp(socket(&node.address())).port();
     let through: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1")
         .parse()
         .unwrap();
+    through.with_p2p(node.handle.peer_id()).unwrap()
+}
+
+/// The guest, dialling its host through a relay.
+fn through(relay: &Relay, host: &Node) -> Config {
     let mut guest = patient(config(2, Carrier::Quic));
-    guest.static_peers = vec![through.with_p2p(host.handle.peer_id()).unwrap()];
+    guest.static_peers = vec![relayed(relay, host)];
     guest
 }
 
@@ -66,12 +71,8 @@ fn dialled_and_back_after(seconds: u64) {
     let relay = Relay::new();
     let mut guest = patient(config(2, Carrier::Quic));
     let first = Node::start(guest.clone());
-    let port = relay.udp(socket(&first.address())).port();
-    let through: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1")
-        .parse()
-        .unwrap();
     let mut host = patient(config(1, Carrier::Quic));
-    host.static_peers = vec![through.with_p2p(first.handle.peer_id()).unwrap()];
+    host.static_peers = vec![relayed(&relay, &first)];
     let host = Node::start(host);
     host.wait("greeted", |view| {
         let old = |row: &net::PeerRow| row.topics == 4 && row.connected_seconds >= seconds;

@@ -1,16 +1,4 @@
 //! Which peer is asked for which piece, and when all have failed. Pure.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::indexing_slicing,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::float_arithmetic,
-        clippy::as_conversions
-    )
-)]
 
 use std::collections::BTreeMap;
 

@@ -1,16 +1,4 @@
 //! Outputs: no manifest names their chunks, so they are checked together. Pure.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::indexing_slicing,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::float_arithmetic,
-        clippy::as_conversions
-    )
-)]
 
 use std::collections::BTreeMap;
 
